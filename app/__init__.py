@@ -1,0 +1,1 @@
+"""Composition root: settings, services, server, command line, demo. Nothing imports it."""

@@ -1,0 +1,1 @@
+"""The official-account engine: callback, codec, router, replies, isolation. No business."""

@@ -1,0 +1,1 @@
+"""Clients of the outside world, satisfying the protocols that scrm and kit declare."""

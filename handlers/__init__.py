@@ -1,0 +1,1 @@
+"""What the account says: one file, one feature, one router."""

@@ -1,0 +1,1 @@
+"""Small tools with no business: clock, ids, registry, shared state, text."""

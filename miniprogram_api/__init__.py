@@ -1,0 +1,1 @@
+"""The members' JSON API (its endpoints arrive with the points ledger)."""

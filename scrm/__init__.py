@@ -1,0 +1,1 @@
+"""The business: one folder per noun; knows no HTTP, no WeChat, no Redis, no LLM."""

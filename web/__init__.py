@@ -1,0 +1,1 @@
+"""The HTTP kit of the surfaces: problem documents, request ids, health, metrics."""
