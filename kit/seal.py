@@ -1,0 +1,32 @@
+"""Encryption at rest for secrets and kept personal data: Fernet under a key derived from FENSI_SECRET_KEY."""
+
+import base64
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+
+class UnsealError(ValueError):
+    """What was stored cannot be opened with the present FENSI_SECRET_KEY."""
+
+
+class Sealer:
+    """Seals and opens short texts. Two seals of the same text differ; none can be opened without the key."""
+
+    def __init__(self, secret_key: str) -> None:
+        if len(secret_key) < 16:
+            raise ValueError("FENSI_SECRET_KEY: at least 16 characters")
+        derived = HKDF(hashes.SHA256(), 32, salt=b"fensi", info=b"at rest").derive(secret_key.encode())
+        self._fernet = Fernet(base64.urlsafe_b64encode(derived))
+
+    def seal(self, text: str) -> str:
+        """Return `text` encrypted and authenticated, as ASCII."""
+        return self._fernet.encrypt(text.encode()).decode()
+
+    def open(self, sealed: str) -> str:
+        """Return the text of a seal; raises UnsealError when the key is another one."""
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except (InvalidToken, UnicodeDecodeError) as error:
+            raise UnsealError("sealed with another FENSI_SECRET_KEY") from error

@@ -1,0 +1,1 @@
+"""Brands and the WeChat accounts (公众号, 小程序) through which they speak."""

@@ -1,0 +1,107 @@
+"""Commands about accounts; their secrets are sealed before they are stored."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, get_args
+
+from kit.seal import Sealer
+from scrm.accounts.models import Account, Brand
+from scrm.db import Transaction, command
+from scrm.errors import Conflict, Invalid
+
+Kind = Literal["service", "subscription", "miniprogram"]
+Mode = Literal["plain", "compatible", "safe"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """An account with its secrets opened. They are kept out of `repr`, so out of logs and traces too."""
+
+    id: int
+    brand_id: int
+    kind: Kind
+    name: str
+    appid: str
+    mode: Mode
+    verified: bool
+    enabled: bool
+    secret: str = field(repr=False)
+    token: str = field(repr=False)
+    aes_key: str | None = field(repr=False)
+
+
+@command
+async def add(
+    _tx: Transaction,
+    sealer: Sealer,
+    *,
+    kind: str,
+    name: str,
+    appid: str,
+    secret: str,
+    token: str,
+    aes_key: str | None,
+    now: datetime,
+    mode: str | None = None,
+    verified: bool = True,
+    brand: str = "默认品牌",
+) -> int:
+    """Add an account and return its id. Without `mode` it is safe when there is an AES key, else plain.
+
+    Raises Invalid naming the field that is wrong, Conflict when the appid is there already.
+    """
+    mode = mode or ("safe" if aes_key else "plain")
+    if kind not in get_args(Kind):
+        raise Invalid("类型只能是 service、subscription 或 miniprogram", field="kind")
+    if mode not in get_args(Mode):
+        raise Invalid("模式只能是 plain、compatible 或 safe", field="mode")
+    if not 1 <= len(name.strip()) <= 64:
+        raise Invalid("名称长度为 1 到 64 个字符", field="name")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", appid):
+        raise Invalid("AppID 只含字母、数字、下划线和连字符", field="appid")
+    if not secret:
+        raise Invalid("AppSecret 不能为空", field="secret")
+    if not re.fullmatch(r"[A-Za-z0-9]{3,32}", token):
+        raise Invalid("Token 为 3 到 32 位字母或数字", field="token")
+    if aes_key and not re.fullmatch(r"[A-Za-z0-9]{43}", aes_key):
+        raise Invalid("EncodingAESKey 为 43 位字母或数字", field="aes_key")
+    if mode != "plain" and not aes_key:
+        raise Invalid("安全模式和兼容模式需要 EncodingAESKey", field="aes_key")
+    if await Account.filter(appid=appid).exists():
+        raise Conflict("这个 AppID 已经添加过", field="appid")
+    owner, _ = await Brand.get_or_create(name=brand, defaults={"created_at": now})
+    account = await Account.create(
+        brand_id=owner.id,
+        kind=kind,
+        name=name.strip(),
+        appid=appid,
+        mode=mode,
+        verified=verified,
+        secret_sealed=sealer.seal(secret),
+        token_sealed=sealer.seal(token),
+        aes_key_sealed=sealer.seal(aes_key) if aes_key else None,
+        created_at=now,
+    )
+    return account.id
+
+
+async def every(sealer: Sealer) -> list[AccountView]:
+    """Return all accounts, secrets opened. Raises UnsealError when FENSI_SECRET_KEY is not the one they had."""
+    return [_view(account, sealer) for account in await Account.all().order_by("id")]
+
+
+def _view(account: Account, sealer: Sealer) -> AccountView:
+    return AccountView(
+        id=account.id,
+        brand_id=account.brand_id,
+        kind=account.kind,  # type: ignore[arg-type]  # the check constraint holds it to these words
+        name=account.name,
+        appid=account.appid,
+        mode=account.mode,  # type: ignore[arg-type]  # same
+        verified=account.verified,
+        enabled=account.enabled,
+        secret=sealer.open(account.secret_sealed),
+        token=sealer.open(account.token_sealed),
+        aes_key=sealer.open(account.aes_key_sealed) if account.aes_key_sealed else None,
+    )

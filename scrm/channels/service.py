@@ -1,0 +1,82 @@
+"""Commands about channels: creating them, and counting whom they touched."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from scrm.channels.models import Channel
+from scrm.db import Connection, Transaction, command
+from scrm.errors import Conflict, Invalid
+from scrm.events.kinds import Appended
+
+_KNOW_SCENE = """
+INSERT INTO channel (account_id, scene, name, created_at) VALUES ($1, $2, $2, $3)
+ON CONFLICT (account_id, scene) DO NOTHING
+"""
+_TOUCH = """
+-- One row per fan and channel, whatever the order in which retried and repeated scans arrive.
+INSERT INTO channel_touch (channel_id, fan_id, first_at, last_at, followed_at)
+VALUES ($1, $2, $3, $3, $4)
+ON CONFLICT (channel_id, fan_id) DO UPDATE
+SET first_at = least(channel_touch.first_at, excluded.first_at),
+    last_at = greatest(channel_touch.last_at, excluded.last_at),
+    followed_at = least(channel_touch.followed_at, excluded.followed_at)
+"""
+_FIRST_AND_LAST = """
+UPDATE fan SET
+    first_channel_id = CASE WHEN first_touch_at IS NULL OR $3 < first_touch_at THEN $2 ELSE first_channel_id END,
+    last_channel_id = CASE WHEN last_touch_at IS NULL OR $3 >= last_touch_at THEN $2 ELSE last_channel_id END,
+    first_touch_at = least(first_touch_at, $3),
+    last_touch_at = greatest(last_touch_at, $3)
+WHERE id = $1
+"""
+
+
+async def scanned(raw: Connection, events: Sequence[Appended]) -> None:
+    """Consequence of a scan by somebody who follows already. The payload names the `scene`."""
+    for event in events:
+        await _touch(raw, event, followed_at=None)
+
+
+async def followed_through(raw: Connection, events: Sequence[Appended]) -> None:
+    """Consequence of a follow through a code; a follow without `scene` in its payload touches no channel."""
+    for event in events:
+        await _touch(raw, event, followed_at=event.occurred_at)
+
+
+async def _touch(raw: Connection, event: Appended, followed_at: datetime | None) -> None:
+    scene = event.payload.get("scene")
+    if not scene:
+        return
+    scene = str(scene)[:64]
+    # A code made elsewhere is a channel too, named by its scene until somebody names it better.
+    await raw.execute(_KNOW_SCENE, event.account_id, scene, event.occurred_at)
+    channel_id = await raw.fetchval(
+        "SELECT id FROM channel WHERE account_id = $1 AND scene = $2", event.account_id, scene
+    )
+    await raw.execute(_TOUCH, channel_id, event.fan_id, event.occurred_at, followed_at)
+    await raw.execute(_FIRST_AND_LAST, event.fan_id, channel_id, event.occurred_at)
+
+
+@command
+async def create(
+    _tx: Transaction, *, account_id: int, scene: str, name: str, cost_fen: int = 0, now: datetime
+) -> Channel:
+    """Create a channel; its QR code is made at the platform afterwards (see `record_code`).
+
+    Raises Invalid for a scene outside 1..64 characters, Conflict when the account has it already.
+    """
+    if not 1 <= len(scene) <= 64:
+        raise Invalid("场景值长度为 1 到 64 个字符", field="scene")
+    if not name.strip():
+        raise Invalid("渠道名称不能为空", field="name")
+    if cost_fen < 0:
+        raise Invalid("渠道成本不能为负", field="cost_fen")
+    if await Channel.filter(account_id=account_id, scene=scene).exists():
+        raise Conflict("这个场景值已被使用", field="scene")
+    return await Channel.create(account_id=account_id, scene=scene, name=name, cost_fen=cost_fen, created_at=now)
+
+
+@command
+async def record_code(_tx: Transaction, *, channel_id: int, ticket: str, url: str) -> None:
+    """Keep what the platform gave for a channel's QR code."""
+    await Channel.filter(id=channel_id).update(ticket=ticket, url=url)

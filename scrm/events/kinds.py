@@ -1,0 +1,58 @@
+"""The registry of event kinds: what each is called, and what follows from it in the same transaction."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from scrm.db import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """An event that has just been appended, as its consequences see it."""
+
+    key: UUID
+    kind: str
+    occurred_at: datetime
+    member_id: int
+    account_id: int
+    fan_id: int
+    payload: Mapping[str, Any]
+
+
+Consequence: TypeAlias = Callable[[Connection, Sequence[Appended]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of event. `title` is what staff read on a timeline; `consequence` runs with the append."""
+
+    name: str
+    title: str
+    consequence: Consequence | None = None
+
+
+_KINDS: dict[str, Kind] = {}
+
+
+def register(name: str, title: str, consequence: Consequence | None = None) -> Kind:
+    """Add a kind; registering a name twice raises ValueError, so that no two features share one unknowingly."""
+    if name in _KINDS:
+        raise ValueError(f"event kind {name!r} is registered already")
+    kind = _KINDS[name] = Kind(name, title, consequence)
+    return kind
+
+
+def get(name: str) -> Kind:
+    """Return a registered kind; raises ValueError naming the unknown one (a bug of the caller)."""
+    try:
+        return _KINDS[name]
+    except KeyError:
+        raise ValueError(f"event kind {name!r} is not registered") from None
+
+
+def every() -> list[Kind]:
+    """Return all kinds by name, for contract tests and documentation."""
+    return sorted(_KINDS.values(), key=lambda kind: kind.name)

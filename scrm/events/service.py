@@ -1,0 +1,69 @@
+"""Appending to the timeline: one row per happening, whoever says it and however often."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from scrm.db import Connection, Transaction, command
+from scrm.events import kinds
+
+_APPEND = """
+WITH fresh AS (
+    INSERT INTO event_key (key) VALUES ($1) ON CONFLICT DO NOTHING RETURNING key
+)
+INSERT INTO event (key, kind, occurred_at, recorded_at, member_id, account_id, fan_id, payload)
+SELECT key, $2, $3, $4, $5, $6, $7, $8::jsonb FROM fresh
+RETURNING id
+"""
+
+
+@command
+async def append(
+    tx: Transaction,
+    *,
+    key: UUID,
+    kind: str,
+    occurred_at: datetime,
+    recorded_at: datetime,
+    member_id: int,
+    account_id: int,
+    fan_id: int,
+    payload: Mapping[str, Any],
+) -> bool:
+    """Append one event with its consequences; return False when its key was there already (nothing changes).
+
+    `member_id` is the home member. Times are aware. Raises ValueError for an unregistered kind.
+    """
+    kinds.get(kind)
+    row = await tx.connection.fetchrow(
+        _APPEND,
+        key,
+        kind,
+        occurred_at,
+        recorded_at,
+        member_id,
+        account_id,
+        fan_id,
+        json.dumps(payload, ensure_ascii=False),
+    )
+    if row is None:
+        return False
+    await run_consequences(
+        tx.connection, [kinds.Appended(key, kind, occurred_at, member_id, account_id, fan_id, payload)]
+    )
+    return True
+
+
+async def run_consequences(raw: Connection, appended: Sequence[kinds.Appended]) -> None:
+    """Run what follows from events just appended, kind by kind; part of the caller's transaction."""
+    by_kind: dict[str, list[kinds.Appended]] = defaultdict(list)
+    for event in appended:
+        by_kind[event.kind].append(event)
+    for name in sorted(by_kind):
+        consequence = kinds.get(name).consequence
+        if consequence is not None:
+            # The same order everywhere, so that two batches never wait for each other in a circle.
+            await consequence(raw, sorted(by_kind[name], key=lambda event: (event.fan_id, event.occurred_at)))

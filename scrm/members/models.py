@@ -1,0 +1,105 @@
+"""Tables of members, fans, identities and merges.
+
+A merge never rewrites history: `merged_into` points to the person a member turned out to be, and every row
+keeps pointing to the member it was first written for, its home. A split only clears the pointer.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from tortoise import fields
+from tortoise.fields.base import OnDelete
+from tortoise.indexes import Index
+from tortoise.migrations.constraints import CheckConstraint
+from tortoise.models import Model
+
+
+class Member(Model):
+    """A member 会员: one person, or a member that was merged into one."""
+
+    id: int = fields.BigIntField(primary_key=True)
+    # The person this one turned out to be; always a member that is itself not merged.
+    merged_into: fields.ForeignKeyNullableRelation["Member"] = fields.ForeignKeyField(
+        "scrm.Member", null=True, on_delete=OnDelete.RESTRICT, related_name="absorbed"
+    )
+    created_at = fields.DatetimeField()
+
+    merged_into_id: int | None
+
+    class Meta:
+        table = "member"
+        indexes = [Index(fields=("merged_into_id",), name="member_merged_into_idx")]
+
+
+class Fan(Model):
+    """A fan 粉丝: one openid at one account. Stays known after unfollowing."""
+
+    id: int = fields.BigIntField(primary_key=True)
+    account: fields.ForeignKeyRelation[Any] = fields.ForeignKeyField("scrm.Account", on_delete=OnDelete.RESTRICT)
+    openid = fields.CharField(64)
+    member: fields.ForeignKeyRelation[Member] = fields.ForeignKeyField("scrm.Member", on_delete=OnDelete.RESTRICT)
+    following = fields.BooleanField(db_default=False)
+    # When the platform says following last changed; an older push that arrives later changes nothing.
+    follow_changed_at: datetime | None = fields.DatetimeField(null=True)
+    follow_count = fields.IntField(db_default=0)
+    first_channel: fields.ForeignKeyNullableRelation[Any] = fields.ForeignKeyField(
+        "scrm.Channel", null=True, on_delete=OnDelete.RESTRICT, related_name="first_fans"
+    )
+    first_touch_at: datetime | None = fields.DatetimeField(null=True)
+    last_channel: fields.ForeignKeyNullableRelation[Any] = fields.ForeignKeyField(
+        "scrm.Channel", null=True, on_delete=OnDelete.RESTRICT, related_name="last_fans"
+    )
+    last_touch_at: datetime | None = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField()
+
+    account_id: int
+    member_id: int
+    first_channel_id: int | None
+    last_channel_id: int | None
+
+    class Meta:
+        table = "fan"
+        unique_together = (("account_id", "openid"),)
+        indexes = [Index(fields=("member_id",), name="fan_member_idx")]
+
+
+class Identity(Model):
+    """What else identifies a member besides openids: a unionid, later a phone number (hashed)."""
+
+    id: int = fields.BigIntField(primary_key=True)
+    kind = fields.CharField(12)
+    subject = fields.CharField(64)
+    member: fields.ForeignKeyRelation[Member] = fields.ForeignKeyField("scrm.Member", on_delete=OnDelete.RESTRICT)
+    created_at = fields.DatetimeField()
+
+    member_id: int
+
+    class Meta:
+        table = "identity"
+        unique_together = (("kind", "subject"),)
+        indexes = [Index(fields=("member_id",), name="identity_member_idx")]
+        constraints = [CheckConstraint(check="kind IN ('unionid', 'phone')", name="identity_kind_known")]
+
+
+class MemberMerge(Model):
+    """A merge of two members with its evidence; kept for ever, so that it can be explained and undone."""
+
+    id: int = fields.BigIntField(primary_key=True)
+    kept: fields.ForeignKeyRelation[Member] = fields.ForeignKeyField(
+        "scrm.Member", on_delete=OnDelete.RESTRICT, related_name="merges_kept"
+    )
+    absorbed: fields.ForeignKeyRelation[Member] = fields.ForeignKeyField(
+        "scrm.Member", on_delete=OnDelete.RESTRICT, related_name="merges_absorbed"
+    )
+    evidence = fields.JSONField[dict[str, Any]]()
+    # Members whose pointer moved in this merge: the absorbed one and whoever had been merged into it before.
+    moved = fields.JSONField[list[int]]()
+    merged_at = fields.DatetimeField()
+    split_at: datetime | None = fields.DatetimeField(null=True)
+
+    kept_id: int
+    absorbed_id: int
+
+    class Meta:
+        table = "member_merge"
+        indexes = [Index(fields=("kept_id",), name="member_merge_kept_idx")]

@@ -1,0 +1,117 @@
+"""Commands about people: following, unfollowing, and finding out that two members are one."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from scrm.db import Connection, Transaction, command
+from scrm.errors import Invalid, NotFound
+from scrm.events.kinds import Appended
+
+ENSURE_FANS = """
+-- Make the fans, and a member for each, that do not exist yet. Conflicts with another process insert nothing,
+-- and a member is only made for a fan that was.
+WITH input AS (
+    SELECT DISTINCT account_id, openid FROM unnest($1::bigint[], $2::text[]) AS i (account_id, openid)
+), missing AS MATERIALIZED (
+    SELECT i.account_id, i.openid, nextval('member_id_seq') AS member_id
+    FROM input i
+    WHERE NOT EXISTS (SELECT FROM fan f WHERE f.account_id = i.account_id AND f.openid = i.openid)
+), made AS (
+    INSERT INTO fan (account_id, openid, member_id, created_at)
+    SELECT account_id, openid, member_id, $3 FROM missing ORDER BY account_id, openid
+    ON CONFLICT DO NOTHING
+    RETURNING member_id
+)
+INSERT INTO member (id, created_at) SELECT member_id, $3 FROM made
+"""
+
+# An older push that arrives later must not undo a newer one: the platform's time decides.
+_FOLLOW = """
+UPDATE fan
+SET follow_count = follow_count + 1,
+    following = CASE WHEN follow_changed_at IS NULL OR follow_changed_at <= $2 THEN true ELSE following END,
+    follow_changed_at = greatest(follow_changed_at, $2)
+WHERE id = $1
+"""
+_UNFOLLOW = """
+UPDATE fan SET following = false, follow_changed_at = $2
+WHERE id = $1 AND (follow_changed_at IS NULL OR follow_changed_at <= $2)
+"""
+
+
+async def followed(raw: Connection, events: Sequence[Appended]) -> None:
+    """Consequence of a follow: the fan is following again, and one follow is counted."""
+    for event in events:
+        await raw.execute(_FOLLOW, event.fan_id, event.occurred_at)
+
+
+async def unfollowed(raw: Connection, events: Sequence[Appended]) -> None:
+    """Consequence of an unfollow: the fan stays known, only no longer following."""
+    for event in events:
+        await raw.execute(_UNFOLLOW, event.fan_id, event.occurred_at)
+
+
+@command
+async def link_unionid(tx: Transaction, *, fan_id: int, unionid: str, now: datetime) -> int:
+    """Record that a fan carries a unionid and return the person (root member) it belongs to.
+
+    If the unionid is known from another member the two become one, whichever came first and whatever history
+    both have; the merge is recorded with its evidence. Saying it again changes nothing. Raises NotFound for
+    an unknown fan, Invalid for an empty unionid.
+    """
+    if not unionid or len(unionid) > 64:
+        raise Invalid("unionid 不能为空，最长 64 个字符", field="unionid")
+    raw = tx.connection
+    home = await raw.fetchval("SELECT member_id FROM fan WHERE id = $1", fan_id)
+    if home is None:
+        raise NotFound("没有这位粉丝")
+    await raw.execute(
+        """
+        INSERT INTO identity (kind, subject, member_id, created_at) VALUES ('unionid', $1, $2, $3)
+        ON CONFLICT (kind, subject) DO NOTHING
+        """,
+        unionid,
+        home,
+        now,
+    )
+    owner = await raw.fetchval("SELECT member_id FROM identity WHERE kind = 'unionid' AND subject = $1", unionid)
+    return await _merge(raw, owner, home, {"kind": "unionid", "fan_id": fan_id}, now)
+
+
+async def _merge(raw: Connection, one: int, other: int, evidence: dict[str, Any], now: datetime) -> int:
+    """Make two members one person, the older being kept; return the person's member id."""
+    # Both roots are locked in one order; a root found merged meanwhile is followed to its own root.
+    while True:
+        roots = await raw.fetch(
+            """
+            SELECT DISTINCT r.id FROM member m JOIN member r ON r.id = coalesce(m.merged_into_id, m.id)
+            WHERE m.id = ANY($1::bigint[])
+            """,
+            [one, other],
+        )
+        ids = sorted(row["id"] for row in roots)
+        locked = await raw.fetch(
+            "SELECT id, merged_into_id FROM member WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE", ids
+        )
+        if all(row["merged_into_id"] is None for row in locked):
+            break
+    if len(ids) == 1:
+        return int(ids[0])
+    kept, absorbed = ids
+    moved = await raw.fetch(
+        "UPDATE member SET merged_into_id = $1 WHERE id = $2 OR merged_into_id = $2 RETURNING id", kept, absorbed
+    )
+    await raw.execute(
+        """
+        INSERT INTO member_merge (kept_id, absorbed_id, evidence, moved, merged_at)
+        VALUES ($1, $2, $3::jsonb, $4::jsonb, $5)
+        """,
+        kept,
+        absorbed,
+        json.dumps(evidence),
+        json.dumps(sorted(row["id"] for row in moved)),
+        now,
+    )
+    return int(kept)

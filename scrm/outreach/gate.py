@@ -1,0 +1,75 @@
+"""The gate: from facts to a verdict, with the reason. Pure; the same facts always give the same verdict."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from scrm.outreach.windows import Window
+
+Purpose = Literal["answer", "service"]
+
+# What each kind of account may send, by verification (微信认证). Without it the customer-service API answers
+# 48001; passive replies stay. A mini-program's customer-service messages need no verification of their own.
+CAPABILITIES: dict[tuple[str, bool], frozenset[str]] = {
+    ("service", True): frozenset({"custom"}),
+    ("service", False): frozenset(),
+    ("subscription", True): frozenset({"custom"}),
+    ("subscription", False): frozenset(),
+    ("miniprogram", True): frozenset({"custom"}),
+    ("miniprogram", False): frozenset({"custom"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the gate looks at."""
+
+    account_kind: str
+    verified: bool
+    enabled: bool
+    following: bool
+    windows: tuple[Window, ...]
+    now: datetime
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the facts as JSON data for the decision record."""
+        return {
+            "account_kind": self.account_kind,
+            "verified": self.verified,
+            "enabled": self.enabled,
+            "following": self.following,
+            "windows": [
+                {"scene": window.scene, "closes_at": window.closes_at.isoformat(), "left": window.left}
+                for window in self.windows
+            ],
+            "now": self.now.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Allowed or not, and the stable code of the reason."""
+
+    allowed: bool
+    reason: str
+
+
+def decide(facts: Facts) -> Verdict:
+    """Decide on a customer-service message.
+
+    Reasons: account_disabled, no_capability (would be 48001), not_following (43004), window_closed (45015),
+    count_exhausted (45047), and window:<scene> when allowed.
+    """
+    if not facts.enabled:
+        return Verdict(False, "account_disabled")
+    if "custom" not in CAPABILITIES[facts.account_kind, facts.verified]:
+        return Verdict(False, "no_capability")
+    if facts.account_kind != "miniprogram" and not facts.following:
+        return Verdict(False, "not_following")
+    if not facts.windows:
+        return Verdict(False, "window_closed")
+    roomy = [window for window in facts.windows if window.left > 0]
+    if not roomy:
+        return Verdict(False, "count_exhausted")
+    longest = max(roomy, key=lambda window: window.closes_at)
+    return Verdict(True, f"window:{longest.scene}")

@@ -1,0 +1,249 @@
+"""Commands of the door out: ask to say something, and settle what became of it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from scrm import db
+from scrm.db import Connection, Transaction, command
+from scrm.errors import NotFound
+from scrm.outreach.gate import Facts, Purpose, Verdict, decide
+from scrm.outreach.ports import Delivery, Outcome
+from scrm.outreach.windows import LONGEST, OPENS, open_windows
+
+# A window that closes within this is taken as closed: the message still has to travel.
+MARGIN = timedelta(seconds=2)
+
+
+async def facts_about(raw: Connection, fan_id: int, now: datetime, *, except_message: int | None = None) -> Facts:
+    """Gather what the gate looks at, from the timeline and the outbox. Raises NotFound for an unknown fan.
+
+    `except_message` leaves one outbox row out of the count: the one whose turn to be delivered it is.
+    """
+    fan = await raw.fetchrow(
+        """
+        SELECT f.member_id, f.account_id, f.following, a.kind, a.verified, a.enabled
+        FROM fan f JOIN account a ON a.id = f.account_id WHERE f.id = $1
+        """,
+        fan_id,
+    )
+    if fan is None:
+        raise NotFound("没有这位粉丝")
+    acts: dict[str, datetime] = {}
+    for row in await raw.fetch(
+        """
+        SELECT kind, max(occurred_at) AS at FROM event
+        WHERE member_id = $1 AND fan_id = $2 AND occurred_at > $3 AND kind = ANY($4::text[])
+        GROUP BY kind
+        """,
+        fan["member_id"],
+        fan_id,
+        now - LONGEST,
+        list(OPENS),
+    ):
+        scene = OPENS[row["kind"]]
+        acts[scene] = max(acts.get(scene, row["at"]), row["at"])
+    sent = await raw.fetch(
+        """
+        SELECT created_at FROM outbox
+        WHERE fan_id = $1 AND created_at > $2 AND state IN ('pending', 'claimed', 'sending', 'sent', 'unknown')
+          AND ($3::bigint IS NULL OR id < $3)
+        """,
+        fan_id,
+        now - LONGEST,
+        except_message,
+    )
+    windows = open_windows(fan["kind"], acts, [row["created_at"] for row in sent], now, MARGIN)
+    return Facts(fan["kind"], fan["verified"], fan["enabled"], fan["following"], tuple(windows), now)
+
+
+@command
+async def say(
+    tx: Transaction,
+    *,
+    key: UUID,
+    fan_id: int,
+    body: Mapping[str, Any],
+    purpose: Purpose,
+    now: datetime,
+    due_at: datetime | None = None,
+) -> Verdict:
+    """Ask to send a customer-service message: decides, records why, and when allowed puts it in the outbox.
+
+    `body` is the API's body without `touser`. The same `key` is decided once; asking again returns the first
+    verdict and adds nothing.
+    """
+    raw = tx.connection
+    # Two messages to one fan are decided one after the other, so that both cannot take the last place.
+    await raw.execute("SELECT 1 FROM fan WHERE id = $1 FOR NO KEY UPDATE", fan_id)
+    before = await raw.fetchrow("SELECT allowed, reason FROM outreach_decision WHERE key = $1", key)
+    if before is not None:
+        return Verdict(before["allowed"], before["reason"])
+    facts = await facts_about(raw, fan_id, now)
+    verdict = decide(facts)
+    decision = await raw.fetchval(
+        """
+        INSERT INTO outreach_decision (key, account_id, fan_id, member_id, purpose, allowed, reason, facts, decided_at)
+        SELECT $1, account_id, id, member_id, $3, $4, $5, $6::jsonb, $7 FROM fan WHERE id = $2
+        RETURNING id
+        """,
+        key,
+        fan_id,
+        purpose,
+        verdict.allowed,
+        verdict.reason,
+        json.dumps(facts.as_data()),
+        now,
+    )
+    if verdict.allowed:
+        await raw.execute(
+            """
+            INSERT INTO outbox (decision_id, account_id, fan_id, body, state, due_at, created_at)
+            SELECT $1, account_id, id, $3::jsonb, 'pending', $4, $5 FROM fan WHERE id = $2
+            """,
+            decision,
+            fan_id,
+            json.dumps(body, ensure_ascii=False),
+            due_at or now,
+            now,
+        )
+        await raw.execute("NOTIFY fensi_outbox")
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message claimed for delivery."""
+
+    id: int
+    account_id: int
+    fan_id: int
+    openid: str
+    body: dict[str, Any]
+    attempts: int
+
+
+_CLAIM = """
+-- Claim due messages, never two of one fan at once and never a later one before an earlier one that is due
+-- or was tried already; one that is planned for later holds nobody up.
+WITH due AS (
+    SELECT o.id FROM outbox o
+    WHERE o.state = 'pending' AND o.due_at <= $1
+      AND NOT EXISTS (
+          SELECT FROM outbox e
+          WHERE e.fan_id = o.fan_id AND e.id < o.id
+            AND (e.state IN ('claimed', 'sending') OR e.state = 'pending' AND (e.due_at <= $1 OR e.attempts > 0))
+      )
+    ORDER BY o.due_at, o.id LIMIT $3
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE outbox o SET state = 'claimed', lease_until = $2
+FROM due, fan f WHERE o.id = due.id AND f.id = o.fan_id
+RETURNING o.id, o.account_id, o.fan_id, f.openid, o.body, o.attempts
+"""
+
+
+@command
+async def claim(tx: Transaction, *, now: datetime, lease_until: datetime, limit: int = 200) -> list[Outgoing]:
+    """Claim due messages for this worker. A claim that runs out goes back to pending: nothing was sent yet."""
+    rows = await tx.connection.fetch(_CLAIM, now, lease_until, limit)
+    return [Outgoing(**{**dict(row), "body": json.loads(row["body"])}) for row in rows]
+
+
+async def start_sending(raw: Connection, items: Sequence[tuple[int, datetime, datetime]]) -> list[str | None]:
+    """Say, durably, that messages are now being handed to the platform; after this a crash means `unknown`.
+
+    Items are (outbox id, now, lease until). The gate is asked again, since a fan may have left or a window
+    closed meanwhile. The outcome is None when it may go, else the reason it was refused or not ours any more.
+    """
+    outcomes: list[str | None] = []
+    for message_id, now, lease_until in items:
+        fan_id = await raw.fetchval("SELECT fan_id FROM outbox WHERE id = $1", message_id)
+        verdict = decide(await facts_about(raw, fan_id, now, except_message=message_id))
+        if verdict.allowed:
+            mine = await raw.fetchval(
+                """
+                UPDATE outbox SET state = 'sending', lease_until = $2, attempts = attempts + 1
+                WHERE id = $1 AND state = 'claimed' AND lease_until > $3 RETURNING id
+                """,
+                message_id,
+                lease_until,
+                now,
+            )
+            outcomes.append(None if mine is not None else "lost")
+            continue
+        await raw.execute(
+            """
+            UPDATE outbox SET state = 'refused', detail = $2, lease_until = NULL
+            WHERE id = $1 AND state = 'claimed'
+            """,
+            message_id,
+            verdict.reason,
+        )
+        outcomes.append(verdict.reason)
+    return outcomes
+
+
+_SETTLE = """
+UPDATE outbox o SET
+    state = i.state, code = i.code, detail = i.detail, platform_id = i.platform_id, lease_until = NULL,
+    due_at = coalesce(i.due_at, o.due_at), sent_at = CASE WHEN i.state = 'sent' THEN i.now END
+FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[])
+    AS i (id, state, code, detail, platform_id, due_at, now)
+WHERE o.id = i.id AND o.state = 'sending'
+"""
+_STATE_OF = {
+    Outcome.SENT: "sent",
+    Outcome.REFUSED: "refused",
+    Outcome.FAILED: "failed",
+    Outcome.RETRY: "pending",
+    Outcome.UNKNOWN: "unknown",
+}
+
+
+async def settle(raw: Connection, items: Sequence[tuple[int, Delivery, datetime]]) -> list[None]:
+    """Record how deliveries ended: (outbox id, delivery, now). A retry goes back to pending for later."""
+    ordered = sorted(items, key=lambda item: item[0])
+    await raw.execute(
+        _SETTLE,
+        [message_id for message_id, _, _ in ordered],
+        [_STATE_OF[delivery.outcome] for _, delivery, _ in ordered],
+        [delivery.code for _, delivery, _ in ordered],
+        [delivery.detail[:256] for _, delivery, _ in ordered],
+        [(delivery.platform_id or "")[:64] for _, delivery, _ in ordered],
+        [
+            now + timedelta(seconds=delivery.retry_after or 1) if delivery.outcome is Outcome.RETRY else None
+            for _, delivery, now in ordered
+        ],
+        [now for _, _, now in ordered],
+    )
+    return [None] * len(items)
+
+
+@command
+async def recover(tx: Transaction, *, now: datetime) -> tuple[int, int]:
+    """Settle what dead workers left: claims go back to pending, sends in progress become unknown.
+
+    Returns (given back, unknown). An unknown message is shown to staff and never sent again by itself.
+    """
+    raw = tx.connection
+    back = await raw.fetch(
+        "UPDATE outbox SET state = 'pending', lease_until = NULL "
+        "WHERE state = 'claimed' AND lease_until <= $1 RETURNING id",
+        now,
+    )
+    unknown = await raw.fetch(
+        "UPDATE outbox SET state = 'unknown', lease_until = NULL, detail = 'worker stopped while sending' "
+        "WHERE state = 'sending' AND lease_until <= $1 RETURNING id",
+        now,
+    )
+    return len(back), len(unknown)
+
+
+async def oldest_pending(now: datetime) -> float:
+    """Return for how many seconds the oldest due message has been waiting; 0.0 when none is."""
+    rows = await db.fetch("SELECT min(due_at) AS at FROM outbox WHERE state = 'pending' AND due_at <= $1", now)
+    return (now - rows[0]["at"]).total_seconds() if rows[0]["at"] else 0.0

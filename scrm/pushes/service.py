@@ -1,0 +1,352 @@
+"""Commands about pushes: accept each once, whose turn it is, and the one answer it ends with.
+
+A push is accepted by one statement that decides everything at once: whether it is new (its key), who the fan
+is, and whether the answer prepared for it may stand. `docs/subsystems/callback.md` lists the cases.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from scrm import db
+from scrm.db import Connection, Transaction, command
+from scrm.events.kinds import Appended
+from scrm.events.service import run_consequences
+from scrm.members.service import ENSURE_FANS
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A push to accept. `answer` is the reply, as data, when it could be found without asking anybody."""
+
+    key: UUID
+    account_id: int
+    openid: str
+    kind: str
+    occurred_at: datetime
+    received_at: datetime
+    payload: Mapping[str, Any]
+    fields: Mapping[str, Any]
+    lease_until: datetime
+    answer: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What accepting came to.
+
+    `fresh` is false for a push that was accepted before, here or elsewhere. `running` says that somebody has
+    to work on it: no answer was prepared, or it may not stand because a dialogue, another message of the same
+    fan or a held answer comes first.
+    """
+
+    fresh: bool
+    running: bool
+    fan_id: int
+    member_id: int
+
+
+_ACCEPT = """
+WITH input AS (
+    SELECT * FROM unnest(
+        $1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[],
+        $8::text[], $9::text[], $10::text[], $11::timestamptz[]
+    ) AS i (n, key, account_id, openid, kind, occurred_at, received_at, payload, fields, answer, lease_until)
+), located AS (
+    SELECT i.*, f.id AS fan_id, f.member_id
+    FROM input i JOIN fan f ON f.account_id = i.account_id AND f.openid = i.openid
+), fresh AS (
+    INSERT INTO event_key (key) SELECT key FROM located ORDER BY key ON CONFLICT DO NOTHING RETURNING key
+), new AS (
+    SELECT l.*,
+           l.answer IS NULL
+           OR EXISTS (SELECT FROM turn t WHERE t.fan_id = l.fan_id AND t.lease_until > l.received_at)
+           OR EXISTS (SELECT FROM dialogue d WHERE d.fan_id = l.fan_id AND d.expires_at > l.received_at)
+           OR EXISTS (SELECT FROM push h WHERE h.fan_id = l.fan_id AND h.state = 'held')
+           AS running
+    FROM located l JOIN fresh USING (key)
+), timeline AS (
+    INSERT INTO event (key, kind, occurred_at, recorded_at, member_id, account_id, fan_id, payload)
+    SELECT key, kind, occurred_at, received_at, member_id, account_id, fan_id, payload::jsonb FROM new
+), kept AS (
+    INSERT INTO push (key, account_id, fan_id, state, answer, fields, lease_until, received_at)
+    SELECT key, account_id, fan_id,
+           CASE WHEN running THEN 'running' ELSE 'answered' END,
+           CASE WHEN running THEN NULL ELSE answer::jsonb END,
+           CASE WHEN running THEN fields::jsonb END,
+           CASE WHEN running THEN lease_until END,
+           received_at
+    FROM new
+)
+SELECT l.n, l.fan_id, l.member_id, new.key IS NOT NULL AS fresh, coalesce(new.running, false) AS running
+FROM located l LEFT JOIN new ON new.n = l.n
+"""
+
+
+async def accept(raw: Connection, arrivals: Sequence[Arrival]) -> list[Accepted]:
+    """Accept a batch of pushes in the caller's transaction (a group commit): events, consequences, answers.
+
+    A fan nobody has seen becomes a fan and a member here. The same key twice in one batch counts once.
+    """
+    first: dict[UUID, int] = {}
+    for n, arrival in enumerate(arrivals):
+        first.setdefault(arrival.key, n)
+    unique = [arrivals[n] for n in first.values()]
+    rows = await _accept_located(raw, list(first.values()), unique)
+    unknown = [arrivals[n] for n in first.values() if n not in rows]
+    if unknown:
+        await raw.execute(
+            ENSURE_FANS, [a.account_id for a in unknown], [a.openid for a in unknown], unknown[0].received_at
+        )
+        rows |= await _accept_located(raw, [first[a.key] for a in unknown], unknown)
+    appended = [
+        Appended(a.key, a.kind, a.occurred_at, rows[n].member_id, a.account_id, rows[n].fan_id, a.payload)
+        for n, a in zip(first.values(), unique, strict=True)
+        if rows[n].fresh
+    ]
+    await run_consequences(raw, appended)
+    return [
+        rows[n]
+        if first[a.key] == n
+        else Accepted(False, False, rows[first[a.key]].fan_id, rows[first[a.key]].member_id)
+        for n, a in enumerate(arrivals)
+    ]
+
+
+async def _accept_located(raw: Connection, numbers: list[int], arrivals: list[Arrival]) -> dict[int, Accepted]:
+    rows = await raw.fetch(
+        _ACCEPT,
+        numbers,
+        [a.key for a in arrivals],
+        [a.account_id for a in arrivals],
+        [a.openid for a in arrivals],
+        [a.kind for a in arrivals],
+        [a.occurred_at for a in arrivals],
+        [a.received_at for a in arrivals],
+        [json.dumps(a.payload, ensure_ascii=False) for a in arrivals],
+        [json.dumps(a.fields, ensure_ascii=False) for a in arrivals],
+        [None if a.answer is None else json.dumps(a.answer, ensure_ascii=False) for a in arrivals],
+        [a.lease_until for a in arrivals],
+    )
+    return {row["n"]: Accepted(row["fresh"], row["running"], row["fan_id"], row["member_id"]) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a push stands; see scrm.pushes.models.Push."""
+
+    key: UUID
+    state: str
+    answer: dict[str, Any] | None
+    reason: str
+
+
+async def look(raw: Connection, keys: Sequence[UUID]) -> list[State | None]:
+    """Return how each push stands, None for one that does not exist (any more); a batch for a group of waiters."""
+    rows = await raw.fetch("SELECT key, state, answer, reason FROM push WHERE key = ANY($1::uuid[])", list(keys))
+    known = {
+        row["key"]: State(row["key"], row["state"], json.loads(row["answer"]) if row["answer"] else None, row["reason"])
+        for row in rows
+    }
+    return [known.get(key) for key in keys]
+
+
+async def take_turn(fan_id: int, key: UUID, *, now: datetime, lease_until: datetime) -> bool:
+    """Take the turn at a fan; False while another push of the same fan has it. A dead holder's turn is taken."""
+    row = await db.fetch(
+        """
+        INSERT INTO turn (fan_id, push_key, lease_until) VALUES ($1, $2, $4)
+        ON CONFLICT (fan_id) DO UPDATE SET push_key = excluded.push_key, lease_until = excluded.lease_until
+        WHERE turn.lease_until <= $3 OR turn.push_key = excluded.push_key
+        RETURNING fan_id
+        """,
+        fan_id,
+        key,
+        now,
+        lease_until,
+    )
+    return bool(row)
+
+
+@command
+async def renew(tx: Transaction, keys: Sequence[UUID], *, lease_until: datetime) -> None:
+    """Keep the leases of pushes still being worked on, and of their turns."""
+    await tx.connection.execute(
+        "UPDATE push SET lease_until = $2 WHERE key = ANY($1::uuid[]) AND state = 'running'", list(keys), lease_until
+    )
+    await tx.connection.execute(
+        "UPDATE turn SET lease_until = $2 WHERE push_key = ANY($1::uuid[])", list(keys), lease_until
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A push whose worker died: accepted, never answered, now taken over."""
+
+    key: UUID
+    account_id: int
+    fan_id: int
+    member_id: int
+    fields: dict[str, Any]
+    attempts: int
+    received_at: datetime
+
+
+_TAKE_OVER = """
+UPDATE push p SET attempts = p.attempts + 1, lease_until = $2
+FROM (
+    SELECT key FROM push WHERE state = 'running' AND lease_until <= $1 AND ($4::uuid IS NULL OR key = $4)
+    ORDER BY received_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
+) due, fan f
+WHERE p.key = due.key AND f.id = p.fan_id
+RETURNING p.key, p.account_id, p.fan_id, f.member_id, p.fields, p.attempts, p.received_at
+"""
+
+
+@command
+async def take_over(
+    tx: Transaction, *, now: datetime, lease_until: datetime, limit: int = 100, key: UUID | None = None
+) -> list[Abandoned]:
+    """Claim pushes whose lease ran out, oldest first; with `key` only that one. Attempts are counted."""
+    rows = await tx.connection.fetch(_TAKE_OVER, now, lease_until, limit, key)
+    taken = [Abandoned(**{**dict(row), "fields": json.loads(row["fields"])}) for row in rows]
+    return sorted(taken, key=lambda push: push.received_at)
+
+
+@dataclass(frozen=True, slots=True)
+class DialogueChange:
+    """What an answer does to the fan's dialogue: `name` None ends it."""
+
+    name: str | None
+    step: str = ""
+    data: Mapping[str, Any] | None = None
+    expires_at: datetime | None = None
+
+
+@command
+async def finish(
+    tx: Transaction,
+    *,
+    key: UUID,
+    fan_id: int,
+    attempts: int,
+    state: str,
+    answer: Mapping[str, Any] | None,
+    reason: str = "",
+    dialogue: DialogueChange | None = None,
+) -> bool:
+    """End a running push: its state and answer, the dialogue's next step, and the turn given back.
+
+    Returns False, and changes nothing, when somebody else took the push over meanwhile (`attempts` is the
+    fencing number). `state` is answered, late, held or failed.
+    """
+    raw = tx.connection
+    done = await raw.fetchval(
+        """
+        UPDATE push SET state = $3, answer = $4::jsonb, reason = $5, lease_until = NULL, fields = NULL
+        WHERE key = $1 AND attempts = $2 AND state = 'running' RETURNING key
+        """,
+        key,
+        attempts,
+        state,
+        None if answer is None else json.dumps(answer, ensure_ascii=False),
+        reason[:64],
+    )
+    if done is None:
+        return False
+    await raw.execute("DELETE FROM turn WHERE fan_id = $1 AND push_key = $2", fan_id, key)
+    if dialogue is not None:
+        await _change_dialogue(raw, fan_id, dialogue)
+    return True
+
+
+async def _change_dialogue(raw: Connection, fan_id: int, change: DialogueChange) -> None:
+    if change.name is None:
+        await raw.execute("DELETE FROM dialogue WHERE fan_id = $1", fan_id)
+        return
+    await raw.execute(
+        """
+        INSERT INTO dialogue (fan_id, name, step, data, expires_at) VALUES ($1, $2, $3, $4::jsonb, $5)
+        ON CONFLICT (fan_id) DO UPDATE
+        SET name = excluded.name, step = excluded.step, data = excluded.data, expires_at = excluded.expires_at
+        """,
+        fan_id,
+        change.name,
+        change.step,
+        json.dumps(change.data or {}, ensure_ascii=False),
+        change.expires_at,
+    )
+
+
+@command
+async def release_held(tx: Transaction, *, fan_id: int) -> list[dict[str, Any]]:
+    """Hand out, once, the answers that waited for this fan's next message, oldest first."""
+    rows = await tx.connection.fetch(
+        """
+        UPDATE push SET state = 'answered', reason = 'held' WHERE key IN (
+            SELECT key FROM push WHERE fan_id = $1 AND state = 'held' ORDER BY received_at FOR NO KEY UPDATE
+        ) RETURNING received_at, answer
+        """,
+        fan_id,
+    )
+    return [json.loads(row["answer"]) for row in sorted(rows, key=lambda row: row["received_at"])]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDialogue:
+    """The dialogue a fan is in."""
+
+    name: str
+    step: str
+    data: dict[str, Any]
+
+
+async def dialogue_of(fan_id: int, now: datetime) -> RunningDialogue | None:
+    """Return the fan's running dialogue; one whose time is up is none."""
+    rows = await db.fetch("SELECT name, step, data FROM dialogue WHERE fan_id = $1 AND expires_at > $2", fan_id, now)
+    return RunningDialogue(rows[0]["name"], rows[0]["step"], json.loads(rows[0]["data"])) if rows else None
+
+
+# Enough to see what a platform changed, not enough for somebody with the token to fill the disk.
+MALFORMED_KEPT = 1000
+
+
+@command
+async def keep_malformed(
+    tx: Transaction, *, account_id: int, reason: str, body_sealed: str, received_at: datetime
+) -> None:
+    """Keep a genuine push that made no sense, sealed; the oldest beyond MALFORMED_KEPT per account go."""
+    await tx.connection.execute(
+        "INSERT INTO malformed_push (account_id, reason, body_sealed, received_at) VALUES ($1, $2, $3, $4)",
+        account_id,
+        reason[:64],
+        body_sealed,
+        received_at,
+    )
+    await tx.connection.execute(
+        """
+        DELETE FROM malformed_push WHERE id IN (
+            SELECT id FROM malformed_push WHERE account_id = $1 ORDER BY id DESC OFFSET $2
+        )
+        """,
+        account_id,
+        MALFORMED_KEPT,
+    )
+
+
+@command
+async def prune(tx: Transaction, *, before: datetime, limit: int = 5000) -> int:
+    """Delete finished pushes received before a moment; their events stay. Returns how many went."""
+    rows = await tx.connection.fetch(
+        """
+        DELETE FROM push WHERE key IN (
+            SELECT key FROM push WHERE received_at < $1 AND state NOT IN ('running', 'held') LIMIT $2
+        ) RETURNING key
+        """,
+        before,
+        limit,
+    )
+    return len(rows)

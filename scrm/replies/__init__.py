@@ -1,0 +1,1 @@
+"""Automatic replies as data: keyword rules, menu-click rules and welcome texts."""

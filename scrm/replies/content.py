@@ -1,0 +1,58 @@
+"""Replies as data: what a rule or a welcome text may hold, checked when it is written."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from scrm.errors import Invalid
+
+
+class _Content(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Text(_Content):
+    """A text; longer than 2048 bytes is sent in parts."""
+
+    type: Literal["text"]
+    content: str = Field(min_length=1, max_length=20_000)
+
+
+class Image(_Content):
+    """An image by media_id."""
+
+    type: Literal["image"]
+    media_id: str = Field(min_length=1, max_length=512)
+
+
+class News(_Content):
+    """One news card (图文)."""
+
+    type: Literal["news"]
+    title: str = Field(min_length=1, max_length=128)
+    description: str = Field(default="", max_length=512)
+    pic_url: str = Field(default="", max_length=1024)
+    url: str = Field(min_length=1, max_length=1024)
+
+
+class MiniProgramCard(_Content):
+    """A mini-program card. No passive reply can hold one: it leaves by the door out."""
+
+    type: Literal["miniprogrampage"]
+    title: str = Field(min_length=1, max_length=128)
+    appid: str = Field(min_length=1, max_length=64)
+    pagepath: str = Field(min_length=1, max_length=1024)
+    thumb_media_id: str = Field(min_length=1, max_length=512)
+
+
+Content = Annotated[Text | Image | News | MiniProgramCard, Field(discriminator="type")]
+_ADAPTER: TypeAdapter[Text | Image | News | MiniProgramCard] = TypeAdapter(Content)
+
+
+def check(data: object) -> dict[str, Any]:
+    """Return reply data that is well formed; raises Invalid naming the field that is not."""
+    try:
+        return _ADAPTER.validate_python(data).model_dump()
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise Invalid(f"回复内容有误：{where or 'reply'}", field=f"reply.{where}") from None

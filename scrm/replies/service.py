@@ -1,0 +1,88 @@
+"""Commands about automatic replies, and the snapshot of them that callbacks work with."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from scrm import db
+from scrm.db import Transaction, command
+from scrm.errors import Invalid
+from scrm.replies.content import check
+from scrm.replies.models import ReplyRule, Welcome
+from scrm.replies.rules import PATTERN_LIMIT, Rule, RuleBook, compile_pattern
+
+
+@command
+async def set_rule(
+    _tx: Transaction,
+    *,
+    account_id: int,
+    match: str,
+    pattern: str,
+    reply: dict[str, Any],
+    now: datetime,
+    priority: int = 100,
+    enabled: bool = True,
+) -> int:
+    """Write the rule of (account, match, pattern), new or changed, and return its id.
+
+    Raises Invalid naming the field: `match` is exact, contains, regex or click.
+    """
+    if match not in {"exact", "contains", "regex", "click"}:
+        raise Invalid("匹配方式只能是 exact、contains、regex 或 click", field="match")
+    if match == "regex":
+        compile_pattern(pattern)
+    if not 1 <= len(pattern.strip()) <= PATTERN_LIMIT:
+        raise Invalid(f"关键词长度为 1 到 {PATTERN_LIMIT} 个字符", field="pattern")
+    rule, _ = await ReplyRule.update_or_create(
+        account_id=account_id,
+        match=match,
+        pattern=pattern,
+        defaults={"reply": check(reply), "priority": priority, "enabled": enabled, "created_at": now},
+    )
+    return rule.id
+
+
+@command
+async def set_welcome(
+    _tx: Transaction,
+    *,
+    account_id: int,
+    reply: dict[str, Any],
+    now: datetime,
+    channel_id: int | None = None,
+    audience: str = "any",
+) -> int:
+    """Write what followers are told, per channel and for new or returning ones, and return the row's id."""
+    if audience not in {"any", "new", "returning"}:
+        raise Invalid("对象只能是 any、new 或 returning", field="audience")
+    row, _ = await Welcome.update_or_create(
+        account_id=account_id,
+        channel_id=channel_id,
+        audience=audience,
+        defaults={"reply": check(reply), "created_at": now},
+    )
+    return row.id
+
+
+async def rule_books() -> dict[int, RuleBook]:
+    """Return every account's enabled rules, ready for matching."""
+    rules: dict[int, list[Rule]] = {}
+    for row in await ReplyRule.filter(enabled=True).order_by("account_id", "priority", "id").values():
+        rules.setdefault(row["account_id"], []).append(Rule(row["id"], row["match"], row["pattern"], row["reply"]))
+    return {account_id: RuleBook(own) for account_id, own in rules.items()}
+
+
+_WELCOME = """
+-- The most specific text: this channel before any channel, then new or returning before anybody.
+SELECT reply FROM welcome
+WHERE account_id = $1 AND (channel_id = $2 OR channel_id IS NULL) AND audience IN ($3, 'any')
+ORDER BY channel_id IS NULL, audience = 'any'
+LIMIT 1
+"""
+
+
+async def welcome_for(account_id: int, *, channel_id: int | None, returning: bool) -> dict[str, Any] | None:
+    """Return what somebody who has just followed is told, or None when the account says nothing."""
+    rows = await db.fetch(_WELCOME, account_id, channel_id, "returning" if returning else "new")
+    return json.loads(rows[0]["reply"]) if rows else None
