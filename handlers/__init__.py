@@ -1,1 +1,26 @@
-"""What the account says: one file, one feature, one router."""
+"""What the account says: one file, one feature, one router; here they are put in the order they are asked."""
+
+from bot.router import Router
+from handlers import (
+    delivery_reports,
+    fallback,
+    keywords,
+    location,
+    menu,
+    preferences,
+    scan,
+    unsubscribe,
+    welcome,
+)
+
+ROUTERS: list[Router] = [
+    welcome.router,
+    scan.router,
+    unsubscribe.router,
+    menu.router,
+    delivery_reports.router,
+    preferences.router,
+    keywords.router,
+    location.router,
+    fallback.router,
+]

@@ -127,7 +127,8 @@ class MemoryState:
         self._drop_expired(now)
         # GCRA: `full_at` is the moment until which the bucket's places are spoken for.
         full_at = max(now, self._buckets.get(bucket, now)) + n / rate_per_second
-        wait = max(0.0, full_at - burst / rate_per_second - now)
+        # Rounded to microseconds, or the dust of floating point would turn a go into a wait.
+        wait = max(0.0, round(full_at - burst / rate_per_second - now, 6))
         if wait <= max_wait:
             self._buckets[bucket] = full_at
             heapq.heappush(self._expiries, (full_at, f"b{bucket}"))

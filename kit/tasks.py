@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import structlog
 
+from kit.faults import describe
+
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
@@ -48,4 +50,4 @@ class Tasks:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("background task failed", task=task.get_name(), error=type(error).__name__)
+            log.error("background task failed", task=task.get_name(), error=describe(error))

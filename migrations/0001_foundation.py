@@ -15,7 +15,7 @@ CHECKS = [
     "ALTER TABLE account ADD CONSTRAINT account_kind_known CHECK (kind IN ('service', 'subscription', 'miniprogram'))",
     "ALTER TABLE account ADD CONSTRAINT account_mode_known CHECK (mode IN ('plain', 'compatible', 'safe'))",
     "ALTER TABLE identity ADD CONSTRAINT identity_kind_known CHECK (kind IN ('unionid', 'phone'))",
-    "ALTER TABLE push ADD CONSTRAINT push_state_known CHECK (state IN ('running', 'answered', 'late', 'held', 'failed'))",
+    "ALTER TABLE push ADD CONSTRAINT push_state_known CHECK (state IN ('running', 'answered', 'late', 'failed'))",
     "ALTER TABLE reply_rule ADD CONSTRAINT reply_rule_match_known CHECK (match IN ('exact', 'contains', 'regex', 'click'))",
     "ALTER TABLE welcome ADD CONSTRAINT welcome_audience_known CHECK (audience IN ('any', 'new', 'returning'))",
     "ALTER TABLE outbox ADD CONSTRAINT outbox_state_known CHECK (state IN ('pending', 'claimed', 'sending', 'sent', 'refused', 'failed', 'unknown'))",
@@ -190,10 +190,7 @@ class Migration(migrations.Migration):
                 ("purpose", fields.CharField(max_length=32)),
                 ("allowed", fields.BooleanField()),
                 ("reason", fields.CharField(max_length=64)),
-                (
-                    "facts",
-                    fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads),
-                ),
+                ("facts", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
                 ("decided_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={
@@ -211,10 +208,7 @@ class Migration(migrations.Migration):
                 ("fan_id", fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ("name", fields.CharField(max_length=64)),
                 ("step", fields.CharField(max_length=64)),
-                (
-                    "data",
-                    fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads),
-                ),
+                ("data", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
                 ("expires_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={
@@ -236,10 +230,7 @@ class Migration(migrations.Migration):
                 ("member_id", fields.BigIntField(null=True)),
                 ("account_id", fields.BigIntField(null=True)),
                 ("fan_id", fields.BigIntField(null=True)),
-                (
-                    "payload",
-                    fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads),
-                ),
+                ("payload", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
             ],
             options={
                 "table": "event",
@@ -260,6 +251,24 @@ class Migration(migrations.Migration):
                 "app": "scrm",
                 "pk_attr": "key",
                 "table_description": "The unique key of an event: inserting it decides whether the event is new.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="HeldReply",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("fan_id", fields.BigIntField()),
+                ("push_key", fields.UUIDField()),
+                ("reply", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
+                ("held_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={
+                "table": "held_reply",
+                "app": "scrm",
+                "indexes": [Index(fields=["fan_id", "id"], name="held_reply_fan_idx")],
+                "pk_attr": "id",
+                "table_description": "What an account without customer-service messages could not say in time: it waits for the fan's next push.",
             },
             bases=["Model"],
         ),
@@ -466,14 +475,8 @@ class Migration(migrations.Migration):
                         on_delete=OnDelete.RESTRICT,
                     ),
                 ),
-                (
-                    "evidence",
-                    fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads),
-                ),
-                (
-                    "moved",
-                    fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads),
-                ),
+                ("evidence", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
+                ("moved", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
                 ("merged_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ("split_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
@@ -500,10 +503,7 @@ class Migration(migrations.Migration):
                         on_delete=OnDelete.CASCADE,
                     ),
                 ),
-                (
-                    "buttons",
-                    fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads),
-                ),
+                ("buttons", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
                 ("published_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("updated_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
@@ -531,10 +531,7 @@ class Migration(migrations.Migration):
                 ),
                 ("account_id", fields.BigIntField()),
                 ("fan_id", fields.BigIntField()),
-                (
-                    "body",
-                    fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads),
-                ),
+                ("body", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
                 ("state", fields.CharField(max_length=10)),
                 ("due_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ("lease_until", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
@@ -571,7 +568,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("key", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
                 ("account_id", fields.BigIntField()),
-                ("fan_id", fields.BigIntField()),
+                ("fan_id", fields.BigIntField(null=True)),
                 ("state", fields.CharField(max_length=10)),
                 (
                     "answer",
@@ -595,14 +592,10 @@ class Migration(migrations.Migration):
                 "table": "push",
                 "app": "scrm",
                 "constraints": [
-                    CheckConstraint(
-                        check="state IN ('running', 'answered', 'late', 'held', 'failed')",
-                        name="push_state_known",
-                    )
+                    CheckConstraint(check="state IN ('running', 'answered', 'late', 'failed')", name="push_state_known")
                 ],
                 "indexes": [
                     PartialIndex(fields=["lease_until"], name="push_running_idx", condition={"state": "running"}),
-                    PartialIndex(fields=["fan_id"], name="push_held_idx", condition={"state": "held"}),
                     BrinIndex(fields=["received_at"], name="push_received_idx"),
                 ],
                 "pk_attr": "key",
@@ -626,10 +619,7 @@ class Migration(migrations.Migration):
                 ),
                 ("match", fields.CharField(max_length=10)),
                 ("pattern", fields.CharField(max_length=256)),
-                (
-                    "reply",
-                    fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads),
-                ),
+                ("reply", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
                 ("priority", fields.IntField(db_default=100)),
                 ("enabled", fields.BooleanField(db_default=True)),
                 ("created_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
@@ -640,8 +630,7 @@ class Migration(migrations.Migration):
                 "unique_together": (("account_id", "match", "pattern"),),
                 "constraints": [
                     CheckConstraint(
-                        check="match IN ('exact', 'contains', 'regex', 'click')",
-                        name="reply_rule_match_known",
+                        check="match IN ('exact', 'contains', 'regex', 'click')", name="reply_rule_match_known"
                     )
                 ],
                 "indexes": [Index(fields=["account_id", "priority"], name="reply_rule_order_idx")],
@@ -691,10 +680,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("audience", fields.CharField(max_length=10)),
-                (
-                    "reply",
-                    fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads),
-                ),
+                ("reply", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
                 ("created_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={

@@ -1,1 +1,1 @@
-"""A WeChat of our own to run against. Imports nothing of Fensi, and nothing of Fensi imports it but app and the tests."""
+"""A WeChat of our own to run against; it imports nothing of Fensi, and only app and the tests start it."""

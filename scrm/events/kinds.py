@@ -16,9 +16,9 @@ class Appended:
     key: UUID
     kind: str
     occurred_at: datetime
-    member_id: int
+    member_id: int | None
     account_id: int
-    fan_id: int
+    fan_id: int | None
     payload: Mapping[str, Any]
 
 

@@ -28,9 +28,9 @@ async def append(
     kind: str,
     occurred_at: datetime,
     recorded_at: datetime,
-    member_id: int,
+    member_id: int | None,
     account_id: int,
-    fan_id: int,
+    fan_id: int | None,
     payload: Mapping[str, Any],
 ) -> bool:
     """Append one event with its consequences; return False when its key was there already (nothing changes).
@@ -66,4 +66,4 @@ async def run_consequences(raw: Connection, appended: Sequence[kinds.Appended]) 
         consequence = kinds.get(name).consequence
         if consequence is not None:
             # The same order everywhere, so that two batches never wait for each other in a circle.
-            await consequence(raw, sorted(by_kind[name], key=lambda event: (event.fan_id, event.occurred_at)))
+            await consequence(raw, sorted(by_kind[name], key=lambda event: (event.fan_id or 0, event.occurred_at)))

@@ -10,6 +10,7 @@ from uuid import UUID
 from scrm import db
 from scrm.db import Connection, Transaction, command
 from scrm.errors import NotFound
+from scrm.events.kinds import Appended
 from scrm.outreach.gate import Facts, Purpose, Verdict, decide
 from scrm.outreach.ports import Delivery, Outcome
 from scrm.outreach.windows import LONGEST, OPENS, open_windows
@@ -241,6 +242,17 @@ async def recover(tx: Transaction, *, now: datetime) -> tuple[int, int]:
         now,
     )
     return len(back), len(unknown)
+
+
+async def reported(raw: Connection, events: Sequence[Appended]) -> None:
+    """Consequence of a platform's delivery report (`msg_id`, `status` in the payload): note it on the message."""
+    for event in events:
+        await raw.execute(
+            "UPDATE outbox SET detail = $3 WHERE account_id = $1 AND platform_id = $2 AND platform_id <> ''",
+            event.account_id,
+            str(event.payload.get("msg_id") or ""),
+            str(event.payload.get("status") or "")[:256],
+        )
 
 
 async def oldest_pending(now: datetime) -> float:

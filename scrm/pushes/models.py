@@ -6,7 +6,7 @@ from uuid import UUID
 
 from tortoise import fields
 from tortoise.contrib.postgres.indexes import BrinIndex
-from tortoise.indexes import PartialIndex
+from tortoise.indexes import Index, PartialIndex
 from tortoise.migrations.constraints import CheckConstraint
 from tortoise.models import Model
 
@@ -16,9 +16,10 @@ class Push(Model):
 
     key: UUID = fields.UUIDField(primary_key=True)
     account_id: int = fields.BigIntField()
-    fan_id: int = fields.BigIntField()
+    # Null when it is about the account itself, such as a mass send's report.
+    fan_id: int | None = fields.BigIntField(null=True)
     # running: accepted, being worked on until `lease_until` · answered: `answer` went back in the reply
-    # late: it went by the door out instead · held: waits for the fan's next message · failed: see `reason`
+    # late: the platform was told success, the answer went by the door out · failed: see `reason`
     state = fields.CharField(10)
     answer = fields.JSONField[dict[str, Any]](null=True)
     reason = fields.CharField(64, db_default="")
@@ -32,12 +33,25 @@ class Push(Model):
         table = "push"
         indexes = [
             PartialIndex(fields=("lease_until",), name="push_running_idx", condition={"state": "running"}),
-            PartialIndex(fields=("fan_id",), name="push_held_idx", condition={"state": "held"}),
             BrinIndex(fields=("received_at",), name="push_received_idx"),
         ]
         constraints = [
-            CheckConstraint(check="state IN ('running', 'answered', 'late', 'held', 'failed')", name="push_state_known")
+            CheckConstraint(check="state IN ('running', 'answered', 'late', 'failed')", name="push_state_known")
         ]
+
+
+class HeldReply(Model):
+    """What an account without customer-service messages could not say in time: it waits for the fan's next push."""
+
+    id: int = fields.BigIntField(primary_key=True)
+    fan_id: int = fields.BigIntField()
+    push_key: UUID = fields.UUIDField()
+    reply = fields.JSONField[dict[str, Any]]()
+    held_at: datetime = fields.DatetimeField()
+
+    class Meta:
+        table = "held_reply"
+        indexes = [Index(fields=("fan_id", "id"), name="held_reply_fan_idx")]
 
 
 class Turn(Model):

@@ -24,7 +24,8 @@ class Arrival:
 
     key: UUID
     account_id: int
-    openid: str
+    # None for what happened to the account itself and not to a fan.
+    openid: str | None
     kind: str
     occurred_at: datetime
     received_at: datetime
@@ -45,8 +46,8 @@ class Accepted:
 
     fresh: bool
     running: bool
-    fan_id: int
-    member_id: int
+    fan_id: int | None
+    member_id: int | None
 
 
 _ACCEPT = """
@@ -57,7 +58,8 @@ WITH input AS (
     ) AS i (n, key, account_id, openid, kind, occurred_at, received_at, payload, fields, answer, lease_until)
 ), located AS (
     SELECT i.*, f.id AS fan_id, f.member_id
-    FROM input i JOIN fan f ON f.account_id = i.account_id AND f.openid = i.openid
+    FROM input i LEFT JOIN fan f ON f.account_id = i.account_id AND f.openid = i.openid
+    WHERE f.id IS NOT NULL OR i.openid IS NULL
 ), fresh AS (
     INSERT INTO event_key (key) SELECT key FROM located ORDER BY key ON CONFLICT DO NOTHING RETURNING key
 ), new AS (
@@ -65,7 +67,7 @@ WITH input AS (
            l.answer IS NULL
            OR EXISTS (SELECT FROM turn t WHERE t.fan_id = l.fan_id AND t.lease_until > l.received_at)
            OR EXISTS (SELECT FROM dialogue d WHERE d.fan_id = l.fan_id AND d.expires_at > l.received_at)
-           OR EXISTS (SELECT FROM push h WHERE h.fan_id = l.fan_id AND h.state = 'held')
+           OR EXISTS (SELECT FROM held_reply h WHERE h.fan_id = l.fan_id)
            AS running
     FROM located l JOIN fresh USING (key)
 ), timeline AS (
@@ -188,8 +190,8 @@ class Abandoned:
 
     key: UUID
     account_id: int
-    fan_id: int
-    member_id: int
+    fan_id: int | None
+    member_id: int | None
     fields: dict[str, Any]
     attempts: int
     received_at: datetime
@@ -200,9 +202,10 @@ UPDATE push p SET attempts = p.attempts + 1, lease_until = $2
 FROM (
     SELECT key FROM push WHERE state = 'running' AND lease_until <= $1 AND ($4::uuid IS NULL OR key = $4)
     ORDER BY received_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
-) due, fan f
-WHERE p.key = due.key AND f.id = p.fan_id
-RETURNING p.key, p.account_id, p.fan_id, f.member_id, p.fields, p.attempts, p.received_at
+) due
+WHERE p.key = due.key
+RETURNING p.key, p.account_id, p.fan_id, (SELECT f.member_id FROM fan f WHERE f.id = p.fan_id) AS member_id,
+          p.fields, p.attempts, p.received_at
 """
 
 
@@ -231,17 +234,21 @@ async def finish(
     tx: Transaction,
     *,
     key: UUID,
-    fan_id: int,
+    fan_id: int | None,
     attempts: int,
     state: str,
     answer: Mapping[str, Any] | None,
     reason: str = "",
+    now: datetime,
     dialogue: DialogueChange | None = None,
+    hold: Sequence[Mapping[str, Any]] = (),
+    released: Sequence[int] = (),
 ) -> bool:
     """End a running push: its state and answer, the dialogue's next step, and the turn given back.
 
-    Returns False, and changes nothing, when somebody else took the push over meanwhile (`attempts` is the
-    fencing number). `state` is answered, late, held or failed.
+    `hold` are replies to keep for the fan's next message, `released` the ids of held ones that this answer
+    delivers. Returns False, and changes nothing, when somebody else took the push over meanwhile (`attempts`
+    is the fencing number). `state` is answered, late or failed.
     """
     raw = tx.connection
     done = await raw.fetchval(
@@ -257,9 +264,21 @@ async def finish(
     )
     if done is None:
         return False
+    if fan_id is None:
+        return True
     await raw.execute("DELETE FROM turn WHERE fan_id = $1 AND push_key = $2", fan_id, key)
     if dialogue is not None:
         await _change_dialogue(raw, fan_id, dialogue)
+    if released:
+        await raw.execute("DELETE FROM held_reply WHERE id = ANY($1::bigint[])", list(released))
+    for reply in hold:
+        await raw.execute(
+            "INSERT INTO held_reply (fan_id, push_key, reply, held_at) VALUES ($1, $2, $3::jsonb, $4)",
+            fan_id,
+            key,
+            json.dumps(reply, ensure_ascii=False),
+            now,
+        )
     return True
 
 
@@ -281,18 +300,18 @@ async def _change_dialogue(raw: Connection, fan_id: int, change: DialogueChange)
     )
 
 
-@command
-async def release_held(tx: Transaction, *, fan_id: int) -> list[dict[str, Any]]:
-    """Hand out, once, the answers that waited for this fan's next message, oldest first."""
-    rows = await tx.connection.fetch(
-        """
-        UPDATE push SET state = 'answered', reason = 'held' WHERE key IN (
-            SELECT key FROM push WHERE fan_id = $1 AND state = 'held' ORDER BY received_at FOR NO KEY UPDATE
-        ) RETURNING received_at, answer
-        """,
-        fan_id,
-    )
-    return [json.loads(row["answer"]) for row in sorted(rows, key=lambda row: row["received_at"])]
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A reply that waits for the fan's next message."""
+
+    id: int
+    reply: dict[str, Any]
+
+
+async def held_for(fan_id: int) -> list[Held]:
+    """Return the replies that wait for this fan's next message, oldest first."""
+    rows = await db.fetch("SELECT id, reply FROM held_reply WHERE fan_id = $1 ORDER BY id", fan_id)
+    return [Held(row["id"], json.loads(row["reply"])) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +362,7 @@ async def prune(tx: Transaction, *, before: datetime, limit: int = 5000) -> int:
     rows = await tx.connection.fetch(
         """
         DELETE FROM push WHERE key IN (
-            SELECT key FROM push WHERE received_at < $1 AND state NOT IN ('running', 'held') LIMIT $2
+            SELECT key FROM push WHERE received_at < $1 AND state <> 'running' LIMIT $2
         ) RETURNING key
         """,
         before,

@@ -1,0 +1,266 @@
+"""The engine: takes an opened push to its one answer, within WeChat's time, whatever else happens.
+
+The cases (quick answers, work, duplicates here and elsewhere, lateness, dead workers) are told in
+docs/subsystems/callback.md, each with the test that proves it.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from bot.directory import Served
+from bot.isolation import LEASE, FanLocks, wait_for_turn
+from bot.late import Composed, TakenOver, compose, finish
+from bot.replies import TEXT_LIMIT, Reply, TextReply, from_data, to_data
+from bot.router import NEEDS_WORK, Context, Dispatcher
+from bot.timeline import payload_of, subject_of
+from bot.wire import Message
+from kit.clock import Clock, from_epoch
+from kit.faults import describe
+from kit.ids import key_of
+from kit.tasks import Tasks
+from scrm.db import GroupCommit
+from scrm.errors import Unavailable
+from scrm.pushes import service as pushes
+from scrm.pushes.service import Accepted, Arrival, State
+from web import metrics
+
+log = structlog.get_logger(__name__)
+
+# WeChat hangs up after 5 s; what is left after these is the way there and back.
+BUDGET_SECONDS = 4.5
+# A passive answer that is being written when the budget ends is waited for this much longer.
+GRACE_SECONDS = 0.3
+
+NOTHING: Mapping[str, Any] = {"type": "none"}
+SORRY = TextReply("抱歉，服务开小差了，请稍后再试。")
+
+
+@dataclass(slots=True)
+class Job:
+    """A push somebody is working on."""
+
+    served: Served
+    message: Message
+    key: UUID
+    fan_id: int | None
+    member_id: int | None
+    attempts: int
+    # Whether the request is still open: the answer may go back in it. Closed at the deadline, and for pushes
+    # taken over from a dead worker.
+    passive: bool
+    # A passive answer is being committed: the deadline waits for it a little.
+    finishing: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+
+class Engine:
+    """One per process."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        tasks: Tasks,
+        *,
+        budget: float = BUDGET_SECONDS,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._tasks = tasks
+        self._budget = budget
+        self._accept: GroupCommit[Arrival, Accepted] = GroupCommit(pushes.accept, tasks.spawn, lanes=1)
+        self._look: GroupCommit[UUID, State | None] = GroupCommit(pushes.look, tasks.spawn, lanes=1)
+        self._fans = FanLocks()
+        self._inflight: dict[UUID, asyncio.Future[Reply | None]] = {}
+        self._jobs: dict[UUID, Job] = {}
+
+    async def answer(self, served: Served, message: Message, arrived: float) -> Reply | None:
+        """Return what to answer a push with; None is `success`.
+
+        `arrived` is the loop's time at which the request came in. Raises Unavailable when the push could not
+        be stored in time: it was not accepted, and the platform will bring it again.
+        """
+        key = key_of("push", served.account.id, message.dedupe_key)
+        first = self._inflight.get(key)
+        if first is not None:
+            metrics.PUSH_DUPLICATES.inc()
+            return await self._wait_for_twin(first, arrived)
+        future: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+        self._inflight[key] = future
+        try:
+            reply = await self._first(served, message, key, arrived)
+        except BaseException as error:
+            # Twins get the same error; one that nobody waits for must not be reported as never retrieved.
+            future.set_exception(error if isinstance(error, Exception) else Unavailable())
+            future.exception()
+            raise
+        else:
+            future.set_result(reply)
+            return reply
+        finally:
+            del self._inflight[key]
+
+    async def _wait_for_twin(self, first: "asyncio.Future[Reply | None]", arrived: float) -> Reply | None:
+        done, _ = await asyncio.wait({first}, timeout=self._left(arrived))
+        return first.result() if done else None
+
+    async def _first(self, served: Served, message: Message, key: UUID, arrived: float) -> Reply | None:
+        now = self._clock.now()
+        prepared = self._prepare(served, message, key, now)
+        arrival = Arrival(
+            key=key,
+            account_id=served.account.id,
+            openid=subject_of(message),
+            kind=message.kind,
+            occurred_at=from_epoch(message.created_at),
+            received_at=now,
+            payload=payload_of(message),
+            fields=message.fields,
+            lease_until=now + LEASE,
+            answer=prepared[1] if prepared else None,
+        )
+        try:
+            async with asyncio.timeout(self._left(arrived)):
+                accepted = await self._accept.submit(arrival)
+        except TimeoutError:
+            raise Unavailable(code="too_slow") from None
+        if not accepted.fresh:
+            metrics.PUSH_DUPLICATES.inc()
+            return await self._answered_elsewhere(served, message, key, accepted, arrived)
+        if prepared is not None and not accepted.running:
+            metrics.PUSHES.labels(message.kind, "answered").inc()
+            return prepared[0]
+        return await self._work_in_time(
+            Job(served, message, key, accepted.fan_id, accepted.member_id, attempts=1, passive=True), arrived
+        )
+
+    def _prepare(
+        self, served: Served, message: Message, key: UUID, now: datetime
+    ) -> tuple[Reply | None, Mapping[str, Any]] | None:
+        """Return an answer found without asking anybody, and its stored form; None when work is needed."""
+        context = Context(served.account, message, key, now, served.rules)
+        try:
+            reply = self._dispatcher.now(context)
+        except Exception as error:  # noqa: BLE001  # met again, and answered, when the work is done
+            log.error("handler failed", kind=message.kind, error=describe(error))
+            return None
+        if reply is NEEDS_WORK or context.later or context.change is not None:
+            return None
+        if reply is None:
+            return None, NOTHING
+        if isinstance(reply, TextReply) and len(reply.content) * 4 > TEXT_LIMIT < len(reply.content.encode()):
+            return None
+        return reply, to_data(reply)
+
+    async def _work_in_time(self, job: Job, arrived: float) -> Reply | None:
+        work = self._tasks.spawn(self._work(job), "push")
+        done, _ = await asyncio.wait({work}, timeout=self._left(arrived))
+        if not done and job.finishing:
+            done, _ = await asyncio.wait({work}, timeout=GRACE_SECONDS)
+            if not done:
+                # The answer is about to be stored as given. Let the platform ask again and find it.
+                raise Unavailable(code="too_slow")
+        if done:
+            return work.result()
+        job.passive = False
+        metrics.DEADLINE_MISSES.inc()
+        return None
+
+    async def resume(self, served: Served, message: Message, push: pushes.Abandoned) -> None:
+        """Work on a push whose worker died; its answer leaves by the door out."""
+        await self._work(
+            Job(served, message, push.key, push.fan_id, push.member_id, attempts=push.attempts, passive=False)
+        )
+
+    async def _work(self, job: Job) -> Reply | None:
+        """Run the handlers when it is this push's turn, and store what came of it."""
+        self._jobs[job.key] = job
+        try:
+            if job.fan_id is None:
+                return await self._handle(job)
+            async with self._fans.hold(job.fan_id):
+                await wait_for_turn(job.fan_id, job.key, self._clock)
+                return await self._handle(job)
+        finally:
+            del self._jobs[job.key]
+
+    async def _handle(self, job: Job) -> Reply | None:
+        now = self._clock.now()
+        context = Context(job.served.account, job.message, job.key, now, job.served.rules, job.fan_id, job.member_id)
+        failed = ""
+        reply: Reply | None
+        try:
+            if job.fan_id is not None:
+                context.dialogue = await pushes.dialogue_of(job.fan_id, now)
+            reply = await self._dispatcher.run(context)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # a fan who wrote gets a sentence, whatever broke
+            log.error("handler failed", kind=job.message.kind, error=describe(error))
+            failed = f"handler:{type(error).__name__}"
+            reply = SORRY
+        held = await pushes.held_for(job.fan_id) if job.fan_id is not None else []
+        composed = compose(reply, context, held, failed)
+        return await self._finish(job, composed)
+
+    async def _finish(self, job: Job, composed: Composed) -> Reply | None:
+        passive = job.finishing = job.passive
+        try:
+            state = await finish(job.key, job.fan_id, job.attempts, composed, passive=passive, now=self._clock.now())
+        except TakenOver:
+            state = "taken_over"
+        finally:
+            job.finishing = False
+        metrics.PUSHES.labels(job.message.kind, state).inc()
+        return composed.passive if passive and state != "taken_over" else None
+
+    async def _answered_elsewhere(
+        self, served: Served, message: Message, key: UUID, accepted: Accepted, arrived: float
+    ) -> Reply | None:
+        """Find the answer of a push that another process accepted, or take it over when that one died."""
+        pause = 0.01
+        while True:
+            state = await self._look.submit(key)
+            if state is None or state.state in {"late", "failed"}:
+                return read_answer(state.answer) if state and state.state == "failed" else None
+            if state.state == "answered":
+                return read_answer(state.answer)
+            now = self._clock.now()
+            taken = await pushes.take_over(now=now, lease_until=now + LEASE, key=key, limit=1) if pause > 0.1 else []
+            if taken:
+                job = Job(served, message, key, accepted.fan_id, accepted.member_id, taken[0].attempts, passive=True)
+                return await self._work_in_time(job, arrived)
+            if self._left(arrived) <= pause:
+                return None
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.2)
+
+    def _left(self, arrived: float) -> float:
+        return max(0.0, arrived + self._budget - asyncio.get_running_loop().time())
+
+    async def keep_leases(self) -> None:
+        """Renew the leases of what this process works on, for ever."""
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            if self._jobs:
+                try:
+                    await pushes.renew(list(self._jobs), lease_until=self._clock.now() + LEASE)
+                except Unavailable:
+                    log.warning("leases not renewed: the database is away", jobs=len(self._jobs))
+
+    @property
+    def busy(self) -> int:
+        """How many pushes are being worked on."""
+        return len(self._jobs) + len(self._inflight)
+
+
+def read_answer(data: Mapping[str, Any] | None) -> Reply | None:
+    """Return a stored answer."""
+    return None if data is None or data.get("type") == "none" else from_data(data)

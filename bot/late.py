@@ -1,0 +1,150 @@
+"""Putting an answer together, and sending it one of two ways: back in the request, or by the door out.
+
+One passive reply is all a push may get: what is longer than 2048 bytes, what a handler adds, and what waited
+from an earlier push is spread over this reply and what follows it. An account without customer-service
+messages keeps what follows for the fan's next message.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from bot.replies import TEXT_LIMIT, Reply, TextReply, from_data, split_text, to_customer_message, to_data
+from bot.router import Context
+from kit.ids import key_of
+from scrm.db import Transaction, command
+from scrm.outreach import service as outreach
+from scrm.pushes import service as pushes
+from scrm.pushes.service import DialogueChange, Held
+
+BETWEEN_HELD_AND_NEW = "\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """An answer ready to go: the passive reply, and what follows it as (customer-service body, reply data)."""
+
+    passive: Reply | None
+    following: tuple[tuple[Mapping[str, Any], Mapping[str, Any] | None], ...]
+    released: tuple[int, ...]
+    change: DialogueChange | None
+    failed: str
+
+
+def compose(reply: Reply | None, context: Context, held: Sequence[Held], failed: str) -> Composed:
+    """Put together what this push is answered with."""
+    replies: list[Reply] = [from_data(item.reply) for item in held]
+    if reply is not None:
+        replies.append(reply)
+    parts = [part for single in _joined(replies) for part in _parts(single)]
+    following: list[tuple[Mapping[str, Any], Mapping[str, Any] | None]] = [
+        (body, to_data(part)) for part in parts[1:] if (body := to_customer_message(part)) is not None
+    ]
+    following += [(body, None) for body in context.later]
+    return Composed(
+        passive=parts[0] if parts else None,
+        following=tuple(following),
+        released=tuple(item.id for item in held),
+        change=context.change,
+        failed=failed,
+    )
+
+
+def _joined(replies: list[Reply]) -> list[Reply]:
+    """Join neighbouring texts that fit into one."""
+    joined: list[Reply] = []
+    for reply in replies:
+        last = joined[-1] if joined else None
+        if isinstance(reply, TextReply) and isinstance(last, TextReply):
+            both = last.content + BETWEEN_HELD_AND_NEW + reply.content
+            if len(both.encode()) <= TEXT_LIMIT:
+                joined[-1] = TextReply(both)
+                continue
+        joined.append(reply)
+    return joined
+
+
+def _parts(reply: Reply) -> list[Reply]:
+    if not isinstance(reply, TextReply):
+        return [reply]
+    return [TextReply(part) for part in split_text(reply.content)]
+
+
+class TakenOver(Exception):  # noqa: N818  # a signal, not an error
+    """Another worker owns the push now: what this one did is undone."""
+
+
+@command
+async def finish(
+    _tx: Transaction,
+    key: UUID,
+    fan_id: int | None,
+    attempts: int,
+    composed: Composed,
+    *,
+    passive: bool,
+    now: datetime,
+) -> str:
+    """Store how a push ended and send off what does not go back in the request; returns the push's state.
+
+    With `passive` the first part is taken as given back in the request; without, the request is gone and
+    everything leaves by the door out. Raises TakenOver, and does nothing, when another worker owns the push.
+    """
+    messages = list(composed.following)
+    if not passive and composed.passive is not None:
+        body = to_customer_message(composed.passive)
+        if body is not None:
+            messages.insert(0, (body, to_data(composed.passive)))
+    said = await _say(key, fan_id, messages, now)
+    failed = bool(composed.failed) or (said.lost and not passive)
+    state = "failed" if failed else "answered" if passive else "late"
+    answer = None
+    if passive:
+        answer = {"type": "none"} if composed.passive is None else to_data(composed.passive)
+    mine = await pushes.finish(
+        key=key,
+        fan_id=fan_id,
+        attempts=attempts,
+        state=state,
+        answer=answer,
+        reason=composed.failed or said.reason,
+        now=now,
+        dialogue=composed.change,
+        hold=said.kept,
+        released=composed.released,
+    )
+    if not mine:
+        raise TakenOver
+    return state
+
+
+@dataclass(slots=True)
+class _Said:
+    kept: list[Mapping[str, Any]]
+    reason: str = ""
+    lost: bool = False
+
+
+async def _say(
+    key: UUID,
+    fan_id: int | None,
+    messages: Sequence[tuple[Mapping[str, Any], Mapping[str, Any] | None]],
+    now: datetime,
+) -> _Said:
+    said = _Said([])
+    if fan_id is None:
+        return said
+    for n, (body, reply) in enumerate(messages):
+        verdict = await outreach.say(
+            key=key_of("push-answer", key, n), fan_id=fan_id, body=body, purpose="answer", now=now
+        )
+        if verdict.allowed:
+            continue
+        said.reason = verdict.reason
+        if verdict.reason == "no_capability" and reply is not None:
+            said.kept.append(reply)
+        else:
+            said.lost = True
+    return said

@@ -1,0 +1,164 @@
+"""Turns the body of a push, XML or JSON, into one shape: str, list and dict, nothing else.
+
+The shape, whichever way it came (traps: wechat.md §2.5):
+
+* Text is exactly what was sent, never stripped; an empty element and a JSON null are `""`.
+* Numbers stay text, `true` and `false` too: one way to read them, and 64-bit ids keep their digits.
+* A field of `_LISTS` is always a list; a list's wrapping `{"item": ...}` is taken off.
+* `SubscribeMsg…Event/List` of XML stands at the top as `List`, where JSON has it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, Literal
+
+from lxml import etree
+
+from bot.errors import MalformedPush
+
+MAX_BODY: Final = 512 * 1024
+"""Bytes; far above any push (a fan's text ends at 2 kB), far below what hurts."""
+
+_MAX_DEPTH: Final = 16
+_BOM: Final = b"\xef\xbb\xbf"
+
+# Whatever the count on the wire, these are lists. `detail` is one only as an object: wxa_punish_event has
+# a plain text of that name.
+_LISTS: Final = frozenset({"List", "PicList", "ResultList", "item", "Actions", "illegal_content", "fail_idx", "detail"})
+_TEXT_TOO: Final = frozenset({"detail"})
+_WRAPPERS: Final = ("SubscribeMsgPopupEvent", "SubscribeMsgChangeEvent", "SubscribeMsgSentEvent")
+
+# A DOCTYPE can stand only before the root; refusing everything but a declaration there refuses all DTDs
+# without looking into what fans write.
+_PROLOG = re.compile(rb"\s*(?:<\?xml\s[^<>]*\?>\s*)?(?=<[A-Za-z_])")
+_NOT_XML = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_XML = etree.XMLParser(
+    encoding="utf-8",  # whatever the declaration claims
+    load_dtd=False,
+    dtd_validation=False,
+    resolve_entities=False,
+    no_network=True,
+    huge_tree=False,
+    remove_comments=True,
+    remove_pis=True,
+    collect_ids=False,
+)
+
+
+def sniff(body: bytes) -> Literal["xml", "json"]:
+    """Tell by its first character what a body is; raises `MalformedPush` (`empty`, `format`)."""
+    start = body[:64].removeprefix(_BOM).lstrip()[:1]
+    if start == b"<":
+        return "xml"
+    if start in (b"{", b"["):
+        return "json"
+    raise MalformedPush("format" if start else "empty")
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    """Return the fields of a push in the one shape this module describes.
+
+    Raises `MalformedPush` and nothing else: `too_large`, `empty`, `format`, `utf8`, `nul`, `doctype`, `xml`,
+    `root`, `json`, `duplicate_key`, `depth`.
+    """
+    if len(body) > MAX_BODY:
+        raise MalformedPush("too_large")
+    if b"\0" in body:
+        raise MalformedPush("nul")
+    body = body.removeprefix(_BOM)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise MalformedPush("utf8") from None
+    fields = _parse_xml(body, text) if sniff(body) == "xml" else _parse_json(text)
+    for name in _WRAPPERS:
+        if name in fields and isinstance(fields[name], dict) and "List" in fields[name]:
+            fields.setdefault("List", fields.pop(name)["List"])
+    return fields
+
+
+def _parse_xml(body: bytes, text: str) -> dict[str, Any]:
+    if not _PROLOG.match(body):
+        raise MalformedPush("doctype" if b"<!DOCTYPE" in body else "xml")
+    try:
+        root = etree.fromstring(body, _XML)
+    except etree.XMLSyntaxError:
+        # A control character that slipped through WeChat must not cost the fan the whole message.
+        readable = _NOT_XML.sub("", text)
+        if readable == text:
+            raise MalformedPush("xml") from None
+        return _parse_xml(readable.encode(), readable)
+    if root.tag != "xml":
+        raise MalformedPush("root")
+    return _children(root, 1)
+
+
+def _children(element: etree._Element, depth: int) -> dict[str, Any]:
+    if depth > _MAX_DEPTH:
+        raise MalformedPush("depth")
+    fields: dict[str, Any] = {}
+    repeated: set[str] = set()
+    for child in element:
+        name = child.tag
+        value: Any = _children(child, depth + 1) if len(child) else child.text or ""
+        if name not in fields:
+            fields[name] = value
+        elif name in repeated:
+            fields[name].append(value)
+        else:
+            repeated.add(name)
+            fields[name] = [fields[name], value]
+    return {name: _settle(name, value) for name, value in fields.items()}
+
+
+def _parse_json(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_constant, object_pairs_hook=_unique)
+    except RecursionError:
+        raise MalformedPush("depth") from None
+    except ValueError:
+        raise MalformedPush("json") from None
+    if not isinstance(value, dict):
+        raise MalformedPush("root")
+    fields: dict[str, Any] = _plain(value, 1)
+    return fields
+
+
+def _no_constant(_name: str) -> Any:
+    raise MalformedPush("json")  # NaN and Infinity are not JSON
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise MalformedPush("duplicate_key")
+    return fields
+
+
+def _plain(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        if "\0" in value:  # it came as \u0000; PostgreSQL cannot store it
+            raise MalformedPush("nul")
+        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
+    if depth > _MAX_DEPTH:
+        raise MalformedPush("depth")
+    if isinstance(value, dict):
+        return {_plain(name, depth): _settle(name, _plain(item, depth + 1)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, depth + 1) for item in value]
+    return {None: "", True: "true", False: "false"}[value]
+
+
+def _settle(name: str, value: Any) -> Any:
+    """Give a field its one shape: lists are lists, whatever their wrapping or length."""
+    if isinstance(value, dict) and len(value) == 1 and "item" in value:
+        value = value["item"]
+    if name in _LISTS and not isinstance(value, list):
+        if isinstance(value, str) and name in _TEXT_TOO:
+            return value
+        return [value] if value else []
+    return value

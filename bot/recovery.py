@@ -1,0 +1,46 @@
+"""Pushes whose process died while working on them: taken over and answered by the door out."""
+
+from datetime import timedelta
+
+import structlog
+
+from bot.directory import Directory
+from bot.engine import Engine
+from bot.isolation import LEASE
+from bot.messages import parse_message
+from kit.clock import Clock
+from kit.faults import describe
+from scrm.pushes import service as pushes
+
+log = structlog.get_logger(__name__)
+
+# After this many workers died on it, a push is given up: it may well be what kills them.
+ATTEMPTS = 5
+# The platform still repeats a push for this long, and a repetition gives a better answer than we can: in time.
+PATIENCE = timedelta(seconds=10)
+
+
+async def resume_abandoned(directory: Directory, engine: Engine, clock: Clock, limit: int = 50) -> int:
+    """Work on pushes that nobody does any more; returns how many there were."""
+    now = clock.now()
+    abandoned = await pushes.take_over(now=now - PATIENCE, lease_until=now + LEASE, limit=limit)
+    for push in abandoned:
+        served = directory.get(push.account_id)
+        if served is None or push.attempts > ATTEMPTS:
+            reason = "account_gone" if served is None else "too_many_attempts"
+            await pushes.finish(
+                key=push.key,
+                fan_id=push.fan_id,
+                attempts=push.attempts,
+                state="failed",
+                answer=None,
+                reason=reason,
+                now=now,
+            )
+            log.warning("abandoned push given up", account=push.account_id, reason=reason)
+            continue
+        try:
+            await engine.resume(served, parse_message(push.fields), push)
+        except Exception as error:  # noqa: BLE001  # its lease runs out again and it is tried again
+            log.error("abandoned push failed", account=push.account_id, error=describe(error))
+    return len(abandoned)

@@ -1,0 +1,139 @@
+"""Routing: which handler answers a push, and what a handler is given.
+
+A handler takes a Context and returns a Reply, None (say nothing) or UNHANDLED (not mine, try the next).
+A plain function answers from what it was given; its answer is stored together with the push. A coroutine
+function may also call the business, and runs after the push is safely stored. That difference is the whole
+performance model: see docs/subsystems/callback.md.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Final, Literal, TypeAlias
+from uuid import UUID
+
+from bot.replies import Reply
+from bot.wire import Message, UserMessage
+from scrm.accounts.service import AccountView
+from scrm.pushes.service import DialogueChange, RunningDialogue
+from scrm.replies.rules import RuleBook
+
+
+class Sentinel(Enum):
+    """What is neither a reply nor silence."""
+
+    UNHANDLED = "unhandled"  # this handler has nothing to do with the push
+    NEEDS_WORK = "needs work"  # no plain function answered before a coroutine's turn came
+
+
+UNHANDLED: Final = Sentinel.UNHANDLED
+NEEDS_WORK: Final = Sentinel.NEEDS_WORK
+Answer: TypeAlias = Reply | Literal[Sentinel.UNHANDLED] | None
+
+
+@dataclass(slots=True)
+class Context:
+    """What a handler knows about the push, and what it wants besides its reply.
+
+    `fan_id` and `member_id` are None for plain functions, which run before the fan is looked up, and for
+    pushes about the account itself.
+    """
+
+    account: AccountView
+    message: Message
+    key: UUID
+    now: datetime
+    rules: RuleBook
+    fan_id: int | None = None
+    member_id: int | None = None
+    dialogue: RunningDialogue | None = None
+    # Customer-service bodies to send after the reply, in order.
+    later: list[Mapping[str, Any]] = field(default_factory=list)
+    change: DialogueChange | None = None
+
+    def continue_dialogue(self, name: str, step: str, data: Mapping[str, Any], minutes: float = 10) -> None:
+        """Start a dialogue, or go on to its next step; forgotten after `minutes` without an answer."""
+        self.change = DialogueChange(name, step, data, self.now + timedelta(minutes=minutes))
+
+    def end_dialogue(self) -> None:
+        """End the dialogue."""
+        self.change = DialogueChange(None)
+
+
+Handler: TypeAlias = Callable[[Any], Answer | Awaitable[Answer]]
+
+
+class Router:
+    """One feature's handlers. Each file of `handlers/` makes one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.handlers: list[tuple[type[Message], Handler]] = []
+        self.dialogues: dict[str, Handler] = {}
+
+    def on(self, *types: type[Message]) -> Callable[[Handler], Handler]:
+        """Register a handler for message types; a base type stands for all its subtypes."""
+
+        def register(handler: Handler) -> Handler:
+            self.handlers.extend((cls, handler) for cls in types)
+            return handler
+
+        return register
+
+    def dialogue(self, name: str) -> Callable[[Handler], Handler]:
+        """Register the handler that gets what a fan writes while the dialogue `name` is running."""
+
+        def register(handler: Handler) -> Handler:
+            if name in self.dialogues:
+                raise ValueError(f"dialogue {name!r} is registered already")
+            self.dialogues[name] = handler
+            return handler
+
+        return register
+
+
+class Dispatcher:
+    """All routers in the order they are asked."""
+
+    def __init__(self, routers: Iterable[Router]) -> None:
+        self.routers = list(routers)
+        self._handlers = [pair for router in self.routers for pair in router.handlers]
+        self._dialogues = {name: handler for router in self.routers for name, handler in router.dialogues.items()}
+        self._by_type: dict[type[Message], list[tuple[Handler, bool]]] = {}
+
+    def now(self, context: Context) -> Reply | Literal[Sentinel.NEEDS_WORK] | None:
+        """Ask plain functions only; NEEDS_WORK as soon as a coroutine would be next."""
+        for handler, waits in self._for(type(context.message)):
+            if waits:
+                return NEEDS_WORK
+            answer = handler(context)
+            if answer is not UNHANDLED:
+                return answer  # type: ignore[return-value]  # a plain function returns no awaitable
+        return None
+
+    async def run(self, context: Context) -> Reply | None:
+        """Ask the running dialogue, then every handler in order, until one has an answer."""
+        candidates = self._for(type(context.message))
+        if context.dialogue is not None and isinstance(context.message, UserMessage):
+            handler = self._dialogues.get(context.dialogue.name)
+            if handler is not None:
+                candidates = [(handler, inspect.iscoroutinefunction(handler)), *candidates]
+        for handler, _ in candidates:
+            answer = handler(context)
+            if inspect.isawaitable(answer):
+                answer = await answer
+            if answer is not UNHANDLED:
+                return answer
+        return None
+
+    def _for(self, cls: type[Message]) -> list[tuple[Handler, bool]]:
+        found = self._by_type.get(cls)
+        if found is None:
+            found = self._by_type[cls] = [
+                (handler, inspect.iscoroutinefunction(handler))
+                for wanted, handler in self._handlers
+                if issubclass(cls, wanted)
+            ]
+        return found

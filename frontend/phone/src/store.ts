@@ -1,0 +1,276 @@
+// The state of the page and everything a person can do with it.
+import { computed, reactive, watch } from 'vue'
+import * as api from './api'
+import type { Account, Fan, MenuButton, QrCode } from './contract'
+import { listen } from './live'
+import { draftOf, emptyThread, load, put, type Draft, type LoggedPush, type Thread } from './thread'
+
+export type Tab = 'chats' | 'contacts' | 'discover' | 'me'
+export type Screen = Tab | 'chat'
+const SCREENS: readonly string[] = ['chats', 'contacts', 'discover', 'me', 'chat']
+const LOG_LENGTH = 100
+
+export const phone = reactive({
+  ready: false,
+  error: '',
+  accounts: [] as Account[],
+  fans: [] as Fan[],
+  appid: '',
+  fanId: '',
+  screen: 'chat' as Screen,
+  threads: {} as Record<string, Thread>,
+  codes: [] as QrCode[],
+  codesError: '',
+  log: [] as LoggedPush[],
+  /** A code scanned before following: the profile offers to follow through it. */
+  scanned: null as { appid: string; ticket: string } | null,
+  /** The picture or film that fills the phone's screen. */
+  viewing: null as { kind: 'image' | 'video'; url: string } | null,
+  scanning: false,
+  notice: '',
+  now: new Date(),
+})
+
+export const account = computed(() => phone.accounts.find((one) => one.appid === phone.appid) ?? null)
+export const fan = computed(() => phone.fans.find((one) => one.id === phone.fanId) ?? null)
+
+const key = (appid: string, fanId: string) => `${appid}/${fanId}`
+
+/** What is known of this fan's conversation with an account; an empty one when nothing is. */
+export const threadOf = (appid: string): Thread => phone.threads[key(appid, phone.fanId)] ?? emptyThread()
+export const thread = computed(() => threadOf(phone.appid))
+
+/** The conversation as the page keeps it, to be written to. */
+const kept = (appid: string, fanId: string): Thread => {
+  phone.threads[key(appid, fanId)] ??= emptyThread()
+  return phone.threads[key(appid, fanId)]! // read back, so that changes are seen (the reactive one)
+}
+
+const sentence = (error: unknown) => (error instanceof Error ? error.message : '出错了')
+
+let noticeTimer = 0
+/** Shows a sentence over the phone for a moment. */
+export function tell(text: string): void {
+  phone.notice = text
+  window.clearTimeout(noticeTimer)
+  noticeTimer = window.setTimeout(() => (phone.notice = ''), 2_500)
+}
+
+// ---- where we are: #/appid/fan[/screen] -------------------------------------------------------
+
+function readHash(): void {
+  const [, appid = '', fanId = '', screen = 'chat'] = location.hash.slice(1).split('/').map(decodeURIComponent)
+  phone.appid = phone.accounts.some((one) => one.appid === appid) ? appid : (phone.accounts[0]?.appid ?? '')
+  phone.fanId = phone.fans.some((one) => one.id === fanId) ? fanId : ''
+  phone.screen = SCREENS.includes(screen) ? (screen as Screen) : 'chat'
+}
+
+function writeHash(): void {
+  const parts = [phone.appid, phone.fanId, ...(phone.screen === 'chat' ? [] : [phone.screen])]
+  const hash = `#/${parts.map(encodeURIComponent).join('/')}`
+  if (phone.fanId && location.hash !== hash) history.replaceState(null, '', hash)
+}
+
+export function openChat(appid: string): void {
+  phone.appid = appid
+  phone.screen = 'chat'
+}
+
+export function chooseFan(id: string): void {
+  phone.fanId = id
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+/** Reads the accounts and fans; called at the start and to try again. */
+export async function start(): Promise<void> {
+  try {
+    const { accounts, fans } = await api.readState()
+    phone.accounts = accounts
+    phone.fans = fans
+    phone.error = ''
+    readHash()
+    phone.ready = true
+  } catch (error) {
+    phone.error = sentence(error)
+  }
+}
+
+let created = 0 // fans made by this page
+
+/** Looks for accounts, fans and codes that came since; failures show elsewhere (the chat says when it is offline). */
+async function refresh(): Promise<void> {
+  if (document.hidden) return
+  if (!phone.ready || !phone.appid) return start()
+  const before = created
+  try {
+    const { accounts, fans } = await api.readState()
+    if (created !== before) return // a reading from before our new fan would lose them
+    phone.accounts = accounts
+    phone.fans = fans
+  } catch {
+    return
+  }
+  await readCodes()
+}
+
+async function readThread(appid: string, fanId: string): Promise<void> {
+  const target = kept(appid, fanId)
+  const before = new Set(target.messages.map((message) => message.id))
+  try {
+    load(target, await api.readThread(appid, fanId), before)
+  } catch (error) {
+    target.error = sentence(error)
+  }
+}
+
+/** Reads every conversation of this fan, for the list of conversations. */
+export async function readAllThreads(): Promise<void> {
+  const { fanId } = phone
+  if (!fanId) return
+  await Promise.all(phone.accounts.map(({ appid }) => readThread(appid, fanId)))
+}
+
+export async function readCodes(): Promise<void> {
+  const { appid } = phone
+  if (!appid) return
+  try {
+    const codes = await api.readQrCodes(appid)
+    if (appid === phone.appid) phone.codes = codes
+    phone.codesError = ''
+  } catch (error) {
+    phone.codesError = sentence(error)
+  }
+}
+
+const TYPING_MS = 15_000
+let typingTimer = 0
+let stopListening: () => void = () => undefined
+
+function listenToCurrent(): void {
+  stopListening()
+  stopListening = () => undefined
+  const { appid, fanId } = phone
+  if (!appid || !fanId) return
+  const target = kept(appid, fanId)
+  stopListening = listen(appid, fanId, {
+    opened() {
+      target.online = true
+      void readThread(appid, fanId)
+    },
+    broken() {
+      target.online = false
+      target.typing = false
+      if (!target.loaded) void readThread(appid, fanId)
+    },
+    message: (message) => put(target, message),
+    thread(state) {
+      Object.assign(target, state)
+      window.clearTimeout(typingTimer)
+      // Nobody says when typing ends without a message; WeChat stops showing it by itself.
+      typingTimer = window.setTimeout(() => (target.typing = false), TYPING_MS)
+    },
+  })
+}
+
+// ---- doing --------------------------------------------------------------------------------------
+
+/** Creates a fan and picks up the phone as them. */
+export async function createFan(nickname: string): Promise<void> {
+  const made = await api.createFan(nickname)
+  created++
+  phone.fans.push(made)
+  phone.fanId = made.id
+}
+
+let lastPush = 0
+
+/** Does something in the current chat and logs how the account's server took it. */
+export async function act(deed: api.Deed, label: string): Promise<boolean> {
+  const { appid, fanId } = phone
+  const target = kept(appid, fanId)
+  const draft = draftOf(target, deed)
+  if (draft) target.drafts.push(draft)
+  try {
+    const { message, push } = await api.act(appid, fanId, deed)
+    if (message) put(target, message)
+    phone.log.unshift({ ...push, id: ++lastPush, at: Date.now(), label, kind: deed.kind, appid, fanId })
+    phone.log.splice(LOG_LENGTH)
+    if (push.outcome === 'not_connected') tell('这个账号还没有接入服务器，推送没有发出')
+    // Without the live stream the answer would stay unseen.
+    if (!target.online) void readThread(appid, fanId)
+    return true
+  } catch (error) {
+    const waiting = draft && target.drafts.find((one) => one.message.id === draft.message.id)
+    if (waiting) waiting.message.status = 'failed'
+    tell(sentence(error))
+    return false
+  }
+}
+
+export const draftFor = (id: number): Draft | undefined => thread.value.drafts.find((one) => one.message.id === id)
+
+/** Sends a failed message again. */
+export function resend(id: number): void {
+  const draft = draftFor(id)
+  if (!draft) return
+  thread.value.drafts.splice(thread.value.drafts.indexOf(draft), 1)
+  void act(draft.deed, '重发')
+}
+
+export async function follow(): Promise<void> {
+  const scanned = phone.scanned?.appid === phone.appid ? phone.scanned : null
+  const done = scanned
+    ? await act({ kind: 'scan', ticket: scanned.ticket }, '扫码关注')
+    : await act({ kind: 'follow' }, '关注')
+  if (!done) return
+  phone.scanned = null
+  if (!thread.value.following) await readThread(phone.appid, phone.fanId)
+  if (scanned) void readCodes()
+}
+
+export async function unfollow(): Promise<void> {
+  if (!(await act({ kind: 'unfollow' }, '取消关注'))) return
+  phone.scanned = null
+  if (thread.value.following) await readThread(phone.appid, phone.fanId)
+}
+
+/** Scans a code of the current account. As on a real phone, a stranger first sees whom they would follow. */
+export async function scan(ticket: string): Promise<void> {
+  phone.scanning = false
+  phone.viewing = null
+  if (!fan.value) {
+    tell('请先选择或新建一位粉丝')
+    return
+  }
+  phone.screen = 'chat'
+  if (!thread.value.loaded) await readThread(phone.appid, phone.fanId)
+  if (!thread.value.following) {
+    phone.scanned = { appid: phone.appid, ticket }
+    return
+  }
+  await act({ kind: 'scan', ticket }, '扫码')
+  void readCodes()
+}
+
+/** Clicks a menu entry; one that leads to a page opens it in a new tab, as WeChat's browser would. */
+export function clickMenu(path: number[], button: MenuButton, webAddress: string | null): void {
+  if (button.type === 'view' && webAddress) window.open(webAddress, '_blank', 'noopener,noreferrer')
+  if (button.type === 'miniprogram') tell(`打开小程序 ${button.pagepath ?? ''}（模拟器里不运行小程序）`)
+  void act({ kind: 'menu', path }, `菜单 ${button.name}`)
+}
+
+// ---- what happens by itself ---------------------------------------------------------------------
+
+watch(() => [phone.appid, phone.fanId], listenToCurrent)
+watch(() => [phone.appid, phone.fanId, phone.screen], writeHash)
+watch(
+  () => phone.appid,
+  () => {
+    phone.codes = []
+    void readCodes()
+  },
+)
+window.addEventListener('hashchange', readHash)
+window.setInterval(() => (phone.now = new Date()), 1_000)
+window.setInterval(refresh, 5_000)

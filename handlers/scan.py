@@ -1,0 +1,22 @@
+"""扫码: a follower scans a channel's code; the channel's own text answers, else its name is confirmed."""
+
+from bot.content import say
+from bot.push_events import ScanEvent
+from bot.replies import TextReply
+from bot.router import Answer, Context, Router
+from scrm.channels.models import Channel
+from scrm.replies import service as replies
+
+router = Router("scan")
+
+
+@router.on(ScanEvent)
+async def scan(context: Context) -> Answer:
+    """Answer a scan by somebody who follows already."""
+    event = context.message
+    assert isinstance(event, ScanEvent)  # noqa: S101  # the router's promise, for the type checker
+    channel = await Channel.get_or_none(account_id=context.account.id, scene=event.scene or "")
+    if channel is None:
+        return None
+    content = await replies.welcome_for(context.account.id, channel_id=channel.id, returning=True)
+    return say(context, content) if content else TextReply(f"欢迎来到{channel.name}！")

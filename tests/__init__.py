@@ -1,0 +1,1 @@
+"""Fensi's tests: unit, db, bot, api, browser, e2e, contracts."""

@@ -1,0 +1,1 @@
+"""Tests of the business on a real, migrated PostgreSQL."""

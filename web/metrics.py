@@ -1,0 +1,42 @@
+"""What /metrics shows. Labels are few and bounded: kinds, outcomes, account ids; never a person."""
+
+import os
+from pathlib import Path
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+PUSHES = Counter("fensi_pushes", "Pushes by kind and outcome", ["kind", "outcome"])
+PUSH_DUPLICATES = Counter("fensi_push_duplicates", "Pushes that had been accepted before")
+PUSH_REFUSED = Counter("fensi_push_refused", "Pushes refused or malformed, by reason", ["reason"])
+DEADLINE_MISSES = Counter("fensi_deadline_misses", "Answers that were not ready within WeChat's time")
+PUSH_SECONDS = Histogram(
+    "fensi_push_seconds",
+    "Seconds from a push's arrival to its answer",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 4.5, 5),
+)
+OUTBOX_AGE = Gauge(
+    "fensi_outbox_oldest_seconds", "Age of the oldest message that is due", multiprocess_mode="livemostrecent"
+)
+DELIVERIES = Counter("fensi_deliveries", "Messages through the door out, by outcome", ["outcome"])
+TOKEN_REFRESHES = Counter("fensi_token_refreshes", "Access tokens fetched", ["account", "forced"])
+API_CALLS = Counter("fensi_wechat_calls", "Calls of WeChat's API", ["path", "outcome"])
+DATABASE_AWAY = Counter("fensi_database_away", "Requests refused because the database was away")
+
+
+def render() -> tuple[bytes, str]:
+    """Return the metrics of all processes of this server as text, and its content type."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder and Path(folder).is_dir():
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
+        return generate_latest(registry), CONTENT_TYPE_LATEST
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST

@@ -1,0 +1,48 @@
+"""Errors as RFC 9457 problem documents: one middleware turns what the business refuses into an answer."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from kit.faults import describe
+from scrm.errors import DomainError, Unavailable
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+REQUEST_ID = "X-Request-Id"
+
+
+def problem(status: int, code: str, title: str, field: str | None = None) -> web.Response:
+    """Return a problem document; `code` is stable, `title` is a sentence for people."""
+    body: dict[str, object] = {"type": f"urn:fensi:problem:{code}", "code": code, "status": status, "title": title}
+    if field:
+        body["field"] = field
+    headers = {"Retry-After": "2"} if status == 503 else None
+    return web.json_response(body, status=status, content_type="application/problem+json", headers=headers)
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give every request an id, and every error a problem document. Nothing of a trace leaves the house."""
+    request_id = uuid.uuid4().hex[:16]
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    try:
+        response = await handler(request)
+    except Unavailable as error:
+        log.warning("unavailable", path=request.match_info.route.resource, code=error.code)
+        response = problem(error.status, error.code, error.title)
+    except DomainError as error:
+        response = problem(error.status, error.code, error.title, error.field)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        response = problem(error.status, error.reason.lower().replace(" ", "_"), error.reason)
+    except Exception as error:  # noqa: BLE001  # the last line: answered, logged, and the service goes on
+        log.error("request failed", method=request.method, error=describe(error))
+        response = problem(500, "internal", "服务出错了，请稍后再试")
+    response.headers[REQUEST_ID] = request_id
+    return response
