@@ -48,6 +48,11 @@ class Callback:
             web.post(PATH, self._guarded(self.push)),
         ]
 
+    @classmethod
+    def described(cls) -> list[web.RouteDef]:
+        """Return the routes with the endpoints themselves, for documentation."""
+        return [web.get(PATH, cls.verify), web.post(PATH, cls.push)]  # type: ignore[arg-type]  # unbound, never called
+
     async def verify(self, request: web.Request) -> web.Response:
         """GET: prove to WeChat that this server belongs to the account."""
         served = await self._served(request)

@@ -13,8 +13,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any, Final, Literal
-
-from lxml import etree
+from xml.parsers import expat
 
 from bot.errors import MalformedPush
 
@@ -30,23 +29,8 @@ _LISTS: Final = frozenset({"List", "PicList", "ResultList", "item", "Actions", "
 _TEXT_TOO: Final = frozenset({"detail"})
 _WRAPPERS: Final = ("SubscribeMsgPopupEvent", "SubscribeMsgChangeEvent", "SubscribeMsgSentEvent")
 
-# A DOCTYPE can stand only before the root; refusing everything but a declaration there refuses all DTDs
-# without looking into what fans write.
-_PROLOG = re.compile(rb"\s*(?:<\?xml\s[^<>]*\?>\s*)?(?=<[A-Za-z_])")
 _NOT_XML = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-_XML = etree.XMLParser(
-    encoding="utf-8",  # whatever the declaration claims
-    load_dtd=False,
-    dtd_validation=False,
-    resolve_entities=False,
-    no_network=True,
-    huge_tree=False,
-    remove_comments=True,
-    remove_pis=True,
-    collect_ids=False,
-)
 
 
 def sniff(body: bytes) -> Literal["xml", "json"]:
@@ -74,45 +58,55 @@ def parse_body(body: bytes) -> dict[str, Any]:
         text = body.decode()
     except UnicodeDecodeError:
         raise MalformedPush("utf8") from None
-    fields = _parse_xml(body, text) if sniff(body) == "xml" else _parse_json(text)
+    fields = _parse_xml(text) if sniff(body) == "xml" else _parse_json(text)
     for name in _WRAPPERS:
         if name in fields and isinstance(fields[name], dict) and "List" in fields[name]:
             fields.setdefault("List", fields.pop(name)["List"])
     return fields
 
 
-def _parse_xml(body: bytes, text: str) -> dict[str, Any]:
-    if not _PROLOG.match(body):
-        raise MalformedPush("doctype" if b"<!DOCTYPE" in body else "xml")
+def _parse_xml(text: str) -> dict[str, Any]:
+    # expat and not lxml: libxml2 keeps every element name it has ever seen, so that strangers could fill our
+    # memory with made-up names before any signature can be checked.
+    opened: list[dict[str, list[Any]]] = [{}]  # the children of the elements that are open now
+    pieces: list[str] = []  # the text since the last tag; a leaf has no tag inside, so it is all of a leaf's
+
+    def start(_name: str, _attributes: dict[str, str]) -> None:
+        if len(opened) > _MAX_DEPTH + 1:
+            raise MalformedPush("depth")
+        opened.append({})
+        pieces.clear()
+
+    def end(name: str) -> None:
+        children = opened.pop()
+        opened[-1].setdefault(name, []).append(_fields(children) if children else "".join(pieces))
+        pieces.clear()
+
+    def doctype(*_declaration: Any) -> None:
+        raise MalformedPush("doctype")  # before a single entity can be declared
+
+    parser = expat.ParserCreate("utf-8")  # whatever the declaration claims
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = pieces.append
+    parser.StartDoctypeDeclHandler = doctype
     try:
-        root = etree.fromstring(body, _XML)
-    except etree.XMLSyntaxError:
+        parser.Parse(text, True)
+    except expat.ExpatError:
         # A control character that slipped through WeChat must not cost the fan the whole message.
         readable = _NOT_XML.sub("", text)
         if readable == text:
             raise MalformedPush("xml") from None
-        return _parse_xml(readable.encode(), readable)
-    if root.tag != "xml":
+        return _parse_xml(readable)
+    if "xml" not in opened[0]:
         raise MalformedPush("root")
-    return _children(root, 1)
+    (fields,) = opened[0]["xml"]
+    return fields if isinstance(fields, dict) else {}
 
 
-def _children(element: etree._Element, depth: int) -> dict[str, Any]:
-    if depth > _MAX_DEPTH:
-        raise MalformedPush("depth")
-    fields: dict[str, Any] = {}
-    repeated: set[str] = set()
-    for child in element:
-        name = child.tag
-        value: Any = _children(child, depth + 1) if len(child) else child.text or ""
-        if name not in fields:
-            fields[name] = value
-        elif name in repeated:
-            fields[name].append(value)
-        else:
-            repeated.add(name)
-            fields[name] = [fields[name], value]
-    return {name: _settle(name, value) for name, value in fields.items()}
+def _fields(children: dict[str, list[Any]]) -> dict[str, Any]:
+    return {name: _settle(name, values[0] if len(values) == 1 else values) for name, values in children.items()}
 
 
 def _parse_json(text: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ const onlyOwnServer: Plugin = {
  * `proxied` are the path prefixes that `vite dev` hands to the real server (FENSI_DEV_SERVER).
  */
 export function application(name: string, proxied: string[]) {
-  const target = process.env.FENSI_DEV_SERVER ?? 'http://127.0.0.1:8090'
+  const target = process.env.FENSI_DEV_SERVER ?? 'http://127.0.0.1:8900'
   return defineConfig({
     base: `/${name}/`,
     plugins: [vue(), onlyOwnServer],

@@ -9,13 +9,15 @@ import contextvars
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import wraps
+from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
-from tortoise.backends.base.client import TransactionContextPooled
+from tortoise.backends.base.client import PoolConnectionWrapper, TransactionContextPooled
 from tortoise.context import TortoiseContext, get_current_context
+from tortoise.exceptions import TransactionManagementError
 
 from kit.guard import no_network
 from scrm.errors import Unavailable
@@ -54,7 +56,7 @@ AWAY = (
 
 
 class _SafeTransaction(TransactionContextPooled):
-    """Tortoise's pooled transaction, giving the connection back also when cancelled during acquire or BEGIN."""
+    """Tortoise's pooled transaction, giving the connection back wherever it is cancelled."""
 
     async def __aenter__(self) -> TransactionWrapper:
         await self.ensure_connection()
@@ -71,12 +73,46 @@ class _SafeTransaction(TransactionContextPooled):
         self.token = _connections().set(self.connection_name, self.client)
         return self.client  # type: ignore[return-value]  # tortoise types its clients by their common base
 
+    async def __aexit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        # First, before anything is awaited: a task cancelled while it gives the connection back would otherwise
+        # keep the dead transaction as its connection for ever.
+        _connections().reset(self.token)
+        try:
+            if kind is None:
+                await self.client.commit()
+            elif not self.client._finalized and kind is not TransactionManagementError:
+                await self.client.rollback()
+        finally:
+            await self.client._parent._pool.release(self.client._connection)
+
+
+class _SafeConnection(PoolConnectionWrapper[Connection]):
+    """Tortoise's connection for a single statement, waiting a limited time for it and naming an outage."""
+
+    async def __aenter__(self) -> Connection:
+        with translating():
+            await self.ensure_connection()
+            self.connection = await self.client._pool.acquire(timeout=ACQUIRE_SECONDS)
+        return self.connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await super().__aexit__(kind, error, trace)
+        translating().__exit__(kind, error, trace)
+
 
 class client_class(AsyncpgDBClient):  # noqa: N801  # the name tortoise looks up in an engine module
-    """Tortoise's asyncpg client with the safe transaction."""
+    """Tortoise's asyncpg client with the safe transaction and the safe connection."""
 
     def _in_transaction(self) -> _SafeTransaction:
         return _SafeTransaction(TransactionWrapper(self), self._pool_init_lock)
+
+    def acquire_connection(self) -> _SafeConnection:
+        """Return what lends a connection of the pool for one statement."""
+        return _SafeConnection(self, self._pool_init_lock)
 
 
 ACQUIRE_SECONDS = 3.0
@@ -133,7 +169,7 @@ class translating(AbstractContextManager[None]):  # noqa: N801  # reads as a sta
     """Turn the many faces of "the database is away" into one Unavailable."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, AWAY) and not isinstance(error, Unavailable):
+        if isinstance(error, AWAY):
             raise Unavailable(code="database_away") from error
 
 
@@ -186,9 +222,9 @@ class GroupCommit(Generic[C, R]):
     """Commands of one kind that arrive while a commit is under way share the next one.
 
     No waiting is added: an idle lane starts at once, so a lone command costs what it would alone, and under
-    load the batch grows to what arrived during the last commit, at most `limit`. When a batch violates a
-    constraint every command is run again alone, so one bad row fails alone. A caller that is cancelled does
-    not take its batch with it.
+    load the batch grows to what arrived during the last commit, at most `limit`. When a batch fails, for any
+    reason but an absent database, every command is run again alone, so one bad row fails alone. A caller that
+    is cancelled does not take its batch with it.
     """
 
     def __init__(
@@ -215,27 +251,30 @@ class GroupCommit(Generic[C, R]):
         return await future
 
     async def _lane(self) -> None:
+        batch: list[tuple[C, asyncio.Future[R]]] = []
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._commit(batch)
+        except BaseException:
+            # Cancelled, as at shutdown: whoever waits, also for a next batch, is told so and not left waiting.
+            _fail([*batch, *self._waiting], Unavailable(code="shutting_down"))
+            self._waiting = []
+            raise
         finally:
             self._free_lanes += 1
 
     async def _commit(self, batch: list[tuple[C, asyncio.Future[R]]]) -> None:
         try:
             outcomes = await self._transaction([item for item, _ in batch])
-        except asyncpg.IntegrityConstraintViolationError as error:
+        except Unavailable as error:
+            _fail(batch, error)
+        except Exception as error:  # noqa: BLE001  # handed to the caller, whatever it is
             if len(batch) == 1:
                 _fail(batch, error)
                 return
             for single in batch:
                 await self._commit([single])
-        except Exception as error:  # noqa: BLE001  # handed to every caller, whatever it is
-            _fail(batch, error)
-        except BaseException as error:
-            _fail(batch, Unavailable(code="shutting_down"))
-            raise error from None
         else:
             for (_, future), outcome in zip(batch, outcomes, strict=True):
                 if not future.done():

@@ -85,7 +85,6 @@ class Callbacks:
         """Open the HTTP session."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=512),
-            timeout=aiohttp.ClientTimeout(total=self.timing.attempt_timeout),
             headers={"User-Agent": "Mozilla/4.0", "Accept": "*/*"},
         )
 
@@ -126,7 +125,10 @@ class Callbacks:
         echo = str(self.world.rng.randrange(10**18, 10**19))
         try:
             async with self._http().get(
-                account.callback_url, params=self._signed(account) | {"echostr": echo}, allow_redirects=False
+                account.callback_url,
+                params=self._signed(account) | {"echostr": echo},
+                timeout=aiohttp.ClientTimeout(total=self.timing.attempt_timeout),
+                allow_redirects=False,
             ) as answer:
                 return answer.status == 200 and await answer.text() == echo
         except (aiohttp.ClientError, TimeoutError, ValueError):
@@ -180,9 +182,10 @@ class Callbacks:
         params, data = self._seal(account, thread, body)
         kind = "application/json" if account.format == "json" else "text/xml"
         headers = {"Content-Type": kind}
+        limit = aiohttp.ClientTimeout(total=self.timing.attempt_timeout)
         try:
             async with self._http().post(
-                url, params=params, data=data, headers=headers, allow_redirects=False
+                url, params=params, data=data, headers=headers, timeout=limit, allow_redirects=False
             ) as answer:
                 return answer.status, await answer.read(), ""
         except TimeoutError:

@@ -122,7 +122,8 @@ def endpoint(
 ) -> Callable[[Handler], Handler]:
     """Register an API.
 
-    `token`: needs ?access_token; `kinds` and `verified`: others get 48001; `daily`, `minute`: quotas of an
+    `token`: needs ?access_token; `kinds`, and `verified` among official accounts:
+    others get 48001; `daily`, `minute`: quotas of an
     account; `upload`: the body is multipart, not JSON.
     """
 
@@ -202,7 +203,8 @@ async def _answer(wechat: WeChat, request: web.Request, fault: ApiFault | None, 
         injected.text = fault.text
         raise injected
     if api.token:
-        if account.kind not in api.kinds or (api.verified and not account.verified):
+        unverified = api.verified and not account.verified and account.kind in OFFICIAL
+        if account.kind not in api.kinds or unverified:
             raise RefusedError(48001)
         wechat.quotas.spend(account.appid, api.path, api.daily, api.minute)
     call = Call(wechat, account, request.query, record.body, form, request.remote or "")

@@ -177,6 +177,8 @@ async def stream(request: web.Request) -> web.StreamResponse:
             except TimeoutError:
                 await response.write(b": \n\n")
             else:
+                if event == "end":
+                    return response
                 await response.write(_sse(event, data))
     except ConnectionResetError:
         return response  # the page was closed

@@ -51,7 +51,11 @@ def create_app(
             world.on_change = lambda: None
             await snapshot.close()
 
+    async def end_streams(_: web.Application) -> None:
+        world.end_watches()
+
     app.cleanup_ctx.append(run)
+    app.on_shutdown.append(end_streams)
     return app
 
 
@@ -80,7 +84,11 @@ class SimulatorServer:
         """Listen; afterwards `url` is known. Raises OSError when the port is taken."""
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
         self.url = self.wechat.base_url = f"http://{self._host}:{site.port}"
         return self
 

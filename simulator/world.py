@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from string import ascii_letters, digits
 from typing import Any, Literal
 
 from simulator.clock import Clock
@@ -209,7 +210,7 @@ class World:
             "appid": "wx" + self.hex(16),
             "secret": self.hex(32),
             "token": self.hex(16),
-            "aes_key": base64.b64encode(self.rng.randbytes(32)).decode().rstrip("="),
+            "aes_key": "".join(self.rng.choices(ascii_letters + digits, k=43)),
             "username": "gh_" + self.hex(12),
         } | fields
         account = Account(kind=kind, name=name, **filled)
@@ -301,6 +302,12 @@ class World:
         queue: asyncio.Queue[tuple[str, Json]] = asyncio.Queue()
         self._watchers.setdefault((thread.appid, thread.fan_id), set()).add(queue)
         return queue
+
+    def end_watches(self) -> None:
+        """Send ("end", {}) to everybody who watches, because the server stops."""
+        for queues in self._watchers.values():
+            for queue in queues:
+                queue.put_nowait(("end", {}))
 
     def unwatch(self, thread: Thread, queue: asyncio.Queue[tuple[str, Json]]) -> None:
         """Stop a `watch`."""

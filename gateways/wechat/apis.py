@@ -110,7 +110,9 @@ class QRCode(api.WeChatQRCode):
 class Material(api.WeChatMaterial):
     """Permanent material."""
 
-    async def add(self, media_type: str, media_file: Any, title: str | None = None, introduction: str | None = None) -> Any:
+    async def add(
+        self, media_type: str, media_file: Any, title: str | None = None, introduction: str | None = None
+    ) -> Any:
         """Upload; a video needs `title` and `introduction`, which travel beside the file as the API wants."""
         fields = None
         if media_type == "video":

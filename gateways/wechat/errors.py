@@ -57,7 +57,7 @@ class Ambiguous(WeChatFailure):
     """The request may or may not have been executed."""
 
 
-class Unsupported(NotImplementedError):
+class Unsupported(NotImplementedError):  # noqa: N818  # same
     """A call that is never made: it would block the loop, leak the token, or spend what is not ours."""
 
 

@@ -80,8 +80,7 @@ class Keeper:
 
     async def _other_than(self, refused: str | None) -> str:
         while True:
-            mine = self._mine
-            if mine is not None and mine.value != refused and self._clock.now() < mine.use_until:
+            if (mine := self._mine) is not None and self._usable(mine, refused):
                 return mine.value
             # A task of its own: a caller that is cancelled does not take the others' fetch with it.
             if self._flight is None:
@@ -91,6 +90,9 @@ class Keeper:
                 raise result.with_traceback(None)
             if result.value != refused:
                 return result.value
+
+    def _usable(self, credential: Credential, refused: str | None) -> bool:
+        return credential.value != refused and self._clock.now() < credential.use_until
 
     async def _fly(self, refused: str | None) -> Credential | WeChatFailure:
         try:
@@ -128,7 +130,8 @@ class Keeper:
         if text is None:
             return None
         kept = json.loads(text)
-        return Credential(kept["value"], from_epoch(kept["use_until"])) if kept["value"] != refused else None
+        credential = Credential(kept["value"], from_epoch(kept["use_until"]))
+        return credential if self._usable(credential, refused) else None
 
     async def _share(self, credential: Credential) -> None:
         left = (credential.use_until - self._clock.now()).total_seconds()

@@ -42,7 +42,7 @@ class Call:
     body: bytes | None = None
     files: tuple[tuple[str, File], ...] = ()
     fields: tuple[tuple[str, str], ...] = ()  # the other parts of a multipart upload
-    timeout: float | None = None  # seconds in all; None: the transport's own
+    within: float | None = None  # seconds in all; None: the transport's own
 
 
 class Transport:
@@ -74,7 +74,7 @@ class Transport:
         if access_token is not None:
             params.append(("access_token", access_token))
         base = self.mp_base_url if call.path == SHOW_QR else self.base_url
-        total = call.timeout or self._total
+        total = call.within or self._total
         # Failures are built here and raised outside the handlers: aiohttp's own messages hold the URL, and
         # with it the token, and must not survive as the context of ours.
         failure: WeChatFailure

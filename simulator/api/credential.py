@@ -6,9 +6,9 @@ from simulator.tokens import LIFETIME
 from simulator.world import Account
 
 
-def owner(call: Call, appid: str | None, secret: str | None) -> Account:
+def owner(call: Call, appid: object, secret: object) -> Account:
     """Return the account of these credentials; the appid is checked first, as the platform does."""
-    if not appid:
+    if not isinstance(appid, str) or not appid:
         raise RefusedError(41002)
     account = call.world.accounts.get(appid)
     if account is None:

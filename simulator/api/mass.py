@@ -14,7 +14,7 @@ TYPES = {"text", "image", "voice", "mpnews", "mpvideo", "wxcard"}
 
 def _content(call: Call) -> tuple[str, Json]:
     kind = call.body.get("msgtype")
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         raise RefusedError(40008)
     body = dict(call.body)
     if kind == "image" and isinstance(body.get("images"), dict):

@@ -35,6 +35,8 @@ async def add(call: Call) -> Answer:
     if len(call.account.templates) >= TEMPLATES_MOST:
         raise RefusedError(45026)
     names = call.body.get("keyword_name_list") or ["内容", "时间"]
+    if not isinstance(names, list):
+        raise RefusedError(40035, "keyword_name_list invalid")
     content = "\n".join(f"{name}：{{{{keyword{i}.DATA}}}}" for i, name in enumerate(names, start=1))
     template_id = call.world.word(43)
     call.account.templates[template_id] = {"title": f"模板 {short}", "content": content}

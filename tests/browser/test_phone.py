@@ -132,14 +132,14 @@ async def page(chromium: Browser, stage: Stage) -> AsyncIterator[Page]:
     )
     page = await context.new_page()
     page.set_default_timeout(10_000)
-    strangers: list[str] = []
+    asked: list[str] = []
     errors: list[str] = []
-    page.on("request", lambda r: None if r.url.startswith((stage.wechat.url, "data:", "blob:")) else strangers.append(r.url))
+    page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
     await page.goto(f"{stage.wechat.url}/phone/")
     yield page
     await context.close()
-    assert strangers == []
+    assert [url for url in asked if not url.startswith((stage.wechat.url, "data:", "blob:"))] == []
     assert errors == []
 
 
@@ -241,7 +241,7 @@ async def test_what_an_account_writes_is_never_markup(page: Page) -> None:
     await follow(page)
     await write(page, "难懂")
     bubble = said(page).nth(1)
-    await expect(bubble).to_contain_text('<a href="javascript:alert(1)">坏链接</a> <img src=x onerror=alert(1)> <b>粗</b>')
+    await expect(bubble).to_contain_text(MARKUP.split(" <a data", maxsplit=1)[0])
     assert await bubble.locator("img, b, script").count() == 0
     assert await bubble.locator("a").evaluate_all("links => links.map(a => [a.href, a.rel])") == [
         ["https://example.com/x?y=1", "noopener noreferrer nofollow"]

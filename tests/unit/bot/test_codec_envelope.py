@@ -301,7 +301,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 @given(damaged(), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_damaged_push_is_opened_or_malformed(body: bytes, inside: bool) -> None:
     account = Account()
     query = account.query()
@@ -314,14 +314,14 @@ def test_a_damaged_push_is_opened_or_malformed(body: bytes, inside: bool) -> Non
 
 
 @given(bodies, queries, st.sampled_from(["plain", "compatible", "safe"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_anything_at_all_is_opened_or_refused(body: bytes, query: dict[str, str], mode: Any) -> None:
     with pytest.raises(CodecError):
         Account().envelope(mode).open(body, query, NOW)
 
 
 @given(bodies, st.sampled_from(["plain", "compatible", "safe"]), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_anything_at_all_from_wechat_itself_is_opened_or_malformed(body: bytes, mode: Any, inside: bool) -> None:
     account = Account()
     query = account.query()

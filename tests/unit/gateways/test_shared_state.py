@@ -21,8 +21,10 @@ async def state(request: pytest.FixtureRequest) -> AsyncIterator[SharedState]:
 
 
 async def until_gone(state: SharedState, key: str) -> None:
-    async with asyncio.timeout(2):
-        while await state.get(key) is not None:
+    async with asyncio.timeout(5):
+        while True:
+            if await state.get(key) is None:
+                return
             await asyncio.sleep(0.005)
 
 

@@ -13,7 +13,7 @@ from simulator.testing import running
 from simulator.world import Account
 
 Json = dict[str, Any]
-ATTEMPT = 0.3  # seconds; five in real life
+PAUSE = 0.02  # seconds between attempts; five in real life
 
 
 @dataclass
@@ -93,7 +93,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 async def server() -> AsyncIterator[SimulatorServer]:
-    async with running(attempt_timeout=ATTEMPT) as found:
+    async with running(retry_pause=PAUSE) as found:
         yield found
 
 

@@ -1,0 +1,95 @@
+"""The worker process: the outbox, jobs and schedules, and the pushes that others left behind."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from app.server import NotMigratedError, stopping
+from app.services import Services, services
+from app.settings import Settings
+from bot.recovery import resume_abandoned
+from kit.faults import describe
+from scrm.migrate import pending
+from scrm.outreach.service import oldest_pending
+from web import metrics
+from worker import schedules
+from worker.jobs import JobRunner
+from worker.outbox import OutboxWorker
+from worker.profiles import JOB as LEARN_PROFILE
+from worker.profiles import learn_profile
+from worker.runner import run_worker
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobServices(schedules.Services):
+    """What jobs are handed: what schedules need, and everything this process has opened."""
+
+    opened: Services
+
+
+class _Counted:
+    """Counts what the outbox reports."""
+
+    def delivered(self, outcome: str, seconds: float) -> None:
+        metrics.DELIVERIES.labels(outcome).inc()
+
+    def recovered(self, given_back: int, unknown: int) -> None:
+        metrics.DELIVERIES.labels("given_back").inc(given_back)
+        metrics.DELIVERIES.labels("unknown").inc(unknown)
+
+
+@schedules.registry.job(LEARN_PROFILE, timeout=60)
+async def profile(payload: dict[str, Any], given: schedules.Services) -> None:
+    """Learn who a new follower is."""
+    assert isinstance(given, JobServices)  # noqa: S101  # this process hands out no other
+    opened = given.opened
+    await learn_profile(int(payload["fan_id"]), opened.clients, opened.directory.accounts, opened.clock)
+
+
+async def work(settings: Settings, database_url: str) -> None:
+    """Work until SIGINT or SIGTERM, then end in good order. Raises NotMigratedError."""
+    if names := await pending(database_url):
+        raise NotMigratedError(f"the database lacks {len(names)} migrations: run `fensi migrate`")
+    stop = asyncio.Event()
+    with stopping(stop):
+        async with services(settings, database_url) as opened:
+            background = [
+                opened.tasks.spawn(opened.directory.watch(), "directory"),
+                opened.tasks.spawn(opened.engine.keep_leases(), "leases"),
+                opened.tasks.spawn(_look_after(opened), "recovery"),
+            ]
+            outbox = OutboxWorker(
+                database_url,
+                opened.messenger,
+                opened.directory.accounts,
+                opened.clock,
+                opened.tasks,
+                _Counted(),
+            )
+            runner = JobRunner(database_url, JobServices(opened.clock, opened), schedules.registry)
+            log.info("working")
+            try:
+                await run_worker(runner, outbox, stop)
+            finally:
+                for task in background:
+                    task.cancel()
+    log.info("stopped")
+
+
+async def _look_after(opened: Services) -> None:
+    """Resume abandoned pushes and measure the outbox, for ever."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        try:
+            resumed = await resume_abandoned(opened.directory, opened.engine, opened.clock)
+            if resumed:
+                log.warning("abandoned pushes resumed", count=resumed)
+            metrics.OUTBOX_AGE.set(await oldest_pending(opened.clock.now()))
+        except Exception as error:  # noqa: BLE001  # the database may be away; the next look tries again
+            log.warning("recovery did not run", error=describe(error))

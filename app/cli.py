@@ -1,0 +1,128 @@
+"""The command line `fensi`: what each command takes; what each does stands in app.commands."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from app import commands
+from app.settings import SettingsError, load
+from scrm.errors import DomainError
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = argparse.ArgumentParser(prog="fensi", description="Fensi 粉丝: the SCRM that brands run on WeChat")
+    sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = sub.add_parser("serve", help="answer callbacks over HTTP")
+    serve.add_argument("--workers", type=_count, default=1, help="processes that share the port (1)")
+    serve.add_argument("--port", type=int, help="instead of FENSI_PORT")
+    serve.add_argument("--host", help="instead of FENSI_HOST")
+    serve.add_argument("--shared-port", action="store_true", help=argparse.SUPPRESS)
+    serve.set_defaults(run=commands.serve)
+
+    worker = sub.add_parser("worker", help="deliver the outbox and run jobs and schedules")
+    worker.set_defaults(run=commands.worker)
+
+    migrate = sub.add_parser("migrate", help="bring the database to the present schema")
+    migrate.set_defaults(run=commands.migrate)
+
+    migration = sub.add_parser("migration", help="write the next migration from the models, for developers")
+    migration.add_argument("name", help="what it changes, such as add_member_birthday")
+    migration.set_defaults(run=commands.migration)
+
+    demo = sub.add_parser("demo", help="a brand with a phone to try it: everything on this machine")
+    demo.add_argument("--no-wait", action="store_true", help="prepare the data and end")
+    demo.set_defaults(run=commands.demo)
+
+    doctor = sub.add_parser("doctor", help="say what is missing, wrong or unreachable")
+    doctor.set_defaults(run=commands.doctor)
+
+    routes = sub.add_parser("routes", help="list the HTTP routes and what answers them")
+    routes.set_defaults(run=commands.routes)
+
+    openapi = sub.add_parser("openapi", help="write docs/openapi/ from the code")
+    openapi.add_argument("--check", action="store_true", help="only compare; non-zero when out of date")
+    openapi.set_defaults(run=commands.openapi)
+
+    simulate = sub.add_parser("simulate", help="run the WeChat simulator alone, for any WeChat server")
+    simulate.add_argument("--port", type=int, default=8900)
+    simulate.set_defaults(run=commands.simulate)
+
+    _accounts(sub)
+    _channels(sub)
+    _menus(sub)
+    return top
+
+
+def _accounts(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    accounts = sub.add_parser("accounts", help="the WeChat accounts we serve").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    add = accounts.add_parser("add", help="add an account")
+    add.add_argument("--kind", required=True, choices=["service", "subscription", "miniprogram"])
+    add.add_argument("--name", required=True)
+    add.add_argument("--appid", required=True)
+    add.add_argument("--secret", required=True)
+    add.add_argument("--token", required=True)
+    add.add_argument("--aes-key", help="EncodingAESKey, 43 characters; without it the account is in plain mode")
+    add.add_argument("--mode", choices=["plain", "compatible", "safe"], help="default: safe with an AES key")
+    add.add_argument("--unverified", action="store_true", help="未认证: no customer-service messages")
+    add.add_argument("--brand", default="默认品牌")
+    add.add_argument("--json", action="store_true", help="print JSON")
+    add.set_defaults(run=commands.accounts_add)
+    listing = accounts.add_parser("list", help="list the accounts, without their secrets")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(run=commands.accounts_list)
+
+
+def _channels(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    channels = sub.add_parser("channels", help="parameterised QR codes").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    add = channels.add_parser("add", help="make a channel and its permanent QR code at WeChat")
+    add.add_argument("--account", type=int, required=True, help="the account's id")
+    add.add_argument("--scene", required=True, help="1 to 64 characters, unique at the account")
+    add.add_argument("--name", required=True)
+    add.add_argument("--cost-fen", type=int, default=0)
+    add.set_defaults(run=commands.channels_add)
+    listing = channels.add_parser("list", help="list channels with how many persons came, and stayed")
+    listing.add_argument("--account", type=int, required=True, help="the account's id")
+    listing.set_defaults(run=commands.channels_list)
+
+
+def _menus(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    menus = sub.add_parser("menus", help="the menus of accounts").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    publish = menus.add_parser("publish", help="tell WeChat the menu of an account")
+    publish.add_argument("--account", type=int, required=True, help="the account's id")
+    publish.add_argument("--file", help="JSON of {button: [...]}; without it the stored definition")
+    publish.set_defaults(run=commands.menus_publish)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 64:
+        raise argparse.ArgumentTypeError("1 to 64")
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code. What is wrong is said in a sentence, never a trace."""
+    given = parser().parse_args(arguments)
+    try:
+        settings = load()
+        return int(given.run(settings, given) or 0)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except DomainError as error:
+        where = f"{error.field}: " if error.field else ""
+        print(f"{where}{error.title}", file=sys.stderr)
+        return 2
+    except commands.CommandError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

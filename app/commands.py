@@ -1,0 +1,295 @@
+"""What the commands of `fensi` do: settings in, one function of the house called, the outcome printed."""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+from app import embedded, logs
+from app.processes import Child, Processes
+from app.settings import Settings, sealer
+from kit.clock import SystemClock
+from scrm import db
+
+T = TypeVar("T")
+ROOT = Path(__file__).parent.parent
+
+
+class CommandError(Exception):
+    """A command could not do its work; the message is for the person who typed it."""
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+async def prepare(settings: Settings, url: str) -> None:
+    """Make the embedded database, and bring it to the present schema: it is ours alone, so nobody is asked."""
+    from scrm.migrate import migrate as bring_up
+
+    if settings.database_url is None:
+        await embedded.ensure_exists(url)
+        await bring_up(url)
+
+
+def serve(settings: Settings, given: argparse.Namespace) -> int:
+    """Serve in one process, or in several that share the port."""
+    settings = settings.model_copy(
+        update={"port": settings.port if given.port is None else given.port, "host": given.host or settings.host}
+    )
+    logs.configure(settings)
+    with embedded.database_url(settings) as url:
+        if given.workers > 1:
+            return _serve_many(settings, given.workers)
+        from app.server import NotMigratedError
+        from app.server import serve as serve_here
+
+        async def run() -> None:
+            await prepare(settings, url)
+            await serve_here(settings, url, reuse_port=given.shared_port)
+
+        try:
+            run_async(run())
+        except NotMigratedError as error:
+            raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
+    return 0
+
+
+def _serve_many(settings: Settings, count: int) -> int:
+    if settings.port == 0:
+        raise CommandError("--port: several processes need a port that is not 0")
+    with tempfile.TemporaryDirectory(prefix="fensi-metrics-") as folder:
+        # prometheus-client adds the numbers of all processes up through files in this folder.
+        environment = {
+            "PROMETHEUS_MULTIPROC_DIR": folder,
+            "FENSI_PORT": str(settings.port),
+            "FENSI_HOST": settings.host,
+        }
+        arguments = ["app", "serve", "--shared-port"]
+        children = [Child(f"server {n + 1}", arguments, environment) for n in range(count)]
+        return Processes(children, settings.stop_seconds + 5).run()
+
+
+def worker(settings: Settings, _given: argparse.Namespace) -> int:
+    """Run the worker until told to stop."""
+    logs.configure(settings)
+    from app.background import work
+
+    with embedded.database_url(settings) as url:
+
+        async def run() -> None:
+            await prepare(settings, url)
+            await work(settings, url)
+
+        run_async(run())
+    return 0
+
+
+def migrate(settings: Settings, _given: argparse.Namespace) -> int:
+    """Apply what is missing, naming each."""
+    from scrm.migrate import migrate as bring_up
+
+    with embedded.database_url(settings) as url:
+
+        async def run() -> int:
+            if settings.database_url is None:
+                await embedded.ensure_exists(url)
+            return await bring_up(url, lambda event, _, name: print(f"{event.replace('_', ' ')}: {name}"))
+
+        applied = run_async(run())
+    print(f"{applied} migrations applied" if applied else "the database is at the present schema")
+    return 0
+
+
+def migration(_settings: Settings, given: argparse.Namespace) -> int:
+    """Write the next migration and the SQL it runs."""
+    from scrm.migrate import SNAPSHOTS, drift, sql_of
+
+    if not drift():
+        print("the models declare nothing that the migrations lack")
+        return 0
+    before = set((ROOT / "migrations").glob("*.py"))
+    subprocess.run([sys.executable, "-m", "tortoise", "makemigrations", "--name", given.name], cwd=ROOT, check=True)  # noqa: S603  # tortoise's own command
+    for path in set((ROOT / "migrations").glob("*.py")) - before:
+        (SNAPSHOTS / f"{path.stem}.sql").write_text(run_async(sql_of(path.stem)))
+        print(f"written: {path.name} and its SQL; read both before you commit them")
+    return 0
+
+
+def demo(settings: Settings, given: argparse.Namespace) -> int:
+    """Start the demo."""
+    from app.demo import run_demo
+
+    return run_demo(settings, wait=not given.no_wait)
+
+
+def doctor(settings: Settings, _given: argparse.Namespace) -> int:
+    """Print a line for every check; non-zero when something is wrong."""
+    from app.doctor import examine
+
+    with embedded.database_url(settings) as url:
+        findings = run_async(examine(settings, url))
+    for finding in findings:
+        print(f"{'ok' if finding.fine else '!!'}  {finding.text}")
+    return 0 if all(finding.fine for finding in findings) else 1
+
+
+def routes(settings: Settings, _given: argparse.Namespace) -> int:
+    """List method, path and the first line of what answers."""
+    from app.openapi import described_routes
+
+    for method, path, summary in described_routes(settings):
+        print(f"{method:6} {path:32} {summary}")
+    return 0
+
+
+def openapi(settings: Settings, given: argparse.Namespace) -> int:
+    """Write the OpenAPI document of the server, or compare it with what is committed."""
+    from app.openapi import document
+
+    path = ROOT / "docs" / "openapi" / "server.json"
+    text = json.dumps(document(settings), ensure_ascii=False, indent=2) + "\n"
+    if given.check:
+        if path.exists() and path.read_text() == text:
+            return 0
+        raise CommandError(f"{path.relative_to(ROOT)} is out of date: run `make openapi`")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    print(f"written: {path.relative_to(ROOT)}")
+    return 0
+
+
+def simulate(settings: Settings, given: argparse.Namespace) -> int:
+    """Become the simulator."""
+    settings.var.mkdir(parents=True, exist_ok=True)
+    arguments = ["--port", str(given.port), "--pages", str(settings.pages / "phone")]
+    arguments += ["--state", str(settings.var / "simulator.json")]
+    os.execv(sys.executable, [sys.executable, "-m", "simulator", *arguments])  # noqa: S606  # no shell in between
+
+
+def _in_database(settings: Settings, work: Any) -> Any:
+    """Run `work(url)` with the database open and present."""
+    with embedded.database_url(settings) as url:
+
+        async def run() -> Any:
+            await prepare(settings, url)
+            async with db.database(url, pool=2):
+                return await work()
+
+        return run_async(run())
+
+
+def accounts_add(settings: Settings, given: argparse.Namespace) -> int:
+    """Add an account and print where its callback is."""
+    from scrm.accounts.service import add
+
+    async def work() -> int:
+        return await add(
+            sealer(settings),
+            kind=given.kind,
+            name=given.name,
+            appid=given.appid,
+            secret=given.secret,
+            token=given.token,
+            aes_key=given.aes_key or None,
+            mode=given.mode,
+            verified=not given.unverified,
+            brand=given.brand,
+            now=SystemClock().now(),
+        )
+
+    account_id = _in_database(settings, work)
+    callback = f"/wechat/{account_id}"
+    if given.json:
+        print(json.dumps({"id": account_id, "callback": callback}))
+    else:
+        print(f"account {account_id} added; its callback URL is {settings.public_url}{callback}")
+    return 0
+
+
+def accounts_list(settings: Settings, given: argparse.Namespace) -> int:
+    """List accounts without secrets."""
+    from scrm.accounts.models import Account
+
+    async def work() -> list[dict[str, Any]]:
+        shown = ("id", "kind", "name", "appid", "mode", "verified", "enabled")
+        return [
+            {**row, "callback": f"/wechat/{row['id']}"} for row in await Account.all().order_by("id").values(*shown)
+        ]
+
+    rows = _in_database(settings, work)
+    if given.json:
+        print(json.dumps(rows, ensure_ascii=False))
+        return 0
+    for row in rows:
+        state = "" if row["enabled"] else "  (disabled)"
+        print(f"{row['id']:>4}  {row['kind']:12} {row['mode']:10} {row['appid']:20} {row['name']}{state}")
+    if not rows:
+        print("no accounts yet: fensi accounts add --help")
+    return 0
+
+
+def channels_add(settings: Settings, given: argparse.Namespace) -> int:
+    """Make a channel here and its code at WeChat."""
+    from app.wechat import create_code
+
+    channel = run_async_with_services(
+        settings,
+        lambda opened: create_code(
+            opened, account_id=given.account, scene=given.scene, name=given.name, cost_fen=given.cost_fen
+        ),
+    )
+    print(f"channel {channel.id} “{channel.name}”: {channel.url}")
+    return 0
+
+
+def channels_list(settings: Settings, given: argparse.Namespace) -> int:
+    """List channels with their counts of persons."""
+    from scrm.channels.queries import counts
+
+    rows = _in_database(settings, lambda: counts(given.account))
+    print(f"{'scene':20} {'touched':>8} {'followed':>8} {'net':>6}  name")
+    for row in rows:
+        print(f"{row.scene:20} {row.touched:>8} {row.followed:>8} {row.net:>6}  {row.name}")
+    return 0
+
+
+def menus_publish(settings: Settings, given: argparse.Namespace) -> int:
+    """Tell WeChat the menu."""
+    from app.wechat import publish_menu
+
+    buttons = None
+    if given.file:
+        try:
+            buttons = json.loads(Path(given.file).read_text())["button"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CommandError(f"--file: {given.file} is no menu ({type(error).__name__})") from None
+    run_async_with_services(settings, lambda opened: publish_menu(opened, account_id=given.account, buttons=buttons))
+    print("published; phones show it within five minutes")
+    return 0
+
+
+def run_async_with_services(settings: Settings, work: Any) -> Any:
+    """Run `work(services)` with everything open."""
+    from app.services import services
+
+    with embedded.database_url(settings) as url:
+
+        async def run() -> Any:
+            await prepare(settings, url)
+            async with services(settings, url) as opened:
+                return await work(opened)
+
+        return run_async(run())

@@ -1,0 +1,132 @@
+"""The HTTP server: callbacks, health, metrics and static files in one aiohttp application per process."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from app.services import Services, services
+from app.settings import Settings
+from bot.callback import Callback
+from kit.state import StateUnavailable
+from scrm import db
+from scrm.errors import Unavailable
+from scrm.migrate import ensure_months, pending
+from web import metrics
+
+log = structlog.get_logger(__name__)
+
+ASSETS = Path(__file__).parent.parent / "assets"
+MAX_BODY = 1 << 20
+SERVICES = web.AppKey("services", Services)
+
+
+class NotMigratedError(Exception):
+    """The database lacks migrations; the message says what to run."""
+
+
+def create_app(opened: Services) -> web.Application:
+    """Return the application for opened services. The callback comes without middlewares: it is the hot path."""
+    app = web.Application(client_max_size=MAX_BODY)
+    app[SERVICES] = opened
+    app.router.add_routes(Callback(opened.directory, opened.engine, opened.clock, opened.sealer).routes())
+    app.router.add_routes(health_routes())
+    if ASSETS.is_dir():
+        app.router.add_static("/assets/", ASSETS)
+    return app
+
+
+def health_routes() -> list[web.RouteDef]:
+    """Return the routes for whoever watches the server."""
+    return [
+        web.get("/healthz", healthz, allow_head=False),
+        web.get("/readyz", readyz, allow_head=False),
+        web.get("/metrics", show_metrics, allow_head=False),
+    ]
+
+
+async def healthz(_request: web.Request) -> web.Response:
+    """Alive: the process answers."""
+    return web.json_response({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Ready: what every push needs answers. 503 names the part that does not."""
+    opened = request.app[SERVICES]
+    parts: dict[str, str] = {}
+    try:
+        async with asyncio.timeout(2):
+            await db.fetch("SELECT 1")
+        parts["database"] = "ok"
+    except (Unavailable, TimeoutError):
+        parts["database"] = "away"
+    # Without the shared state pushes are still answered; it is shown, not required.
+    try:
+        async with asyncio.timeout(2):
+            await opened.state.ping()
+        parts["state"] = "ok"
+    except (StateUnavailable, TimeoutError):
+        parts["state"] = "away"
+    ready = parts["database"] == "ok"
+    return web.json_response({"status": "ok" if ready else "not ready", **parts}, status=200 if ready else 503)
+
+
+async def show_metrics(_request: web.Request) -> web.Response:
+    """Prometheus metrics of all processes of this server."""
+    body, content_type = metrics.render()
+    return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+async def serve(settings: Settings, database_url: str, *, reuse_port: bool = False) -> None:
+    """Serve until SIGINT or SIGTERM, then finish what was accepted. Raises NotMigratedError."""
+    if names := await pending(database_url):
+        raise NotMigratedError(f"the database lacks {len(names)} migrations: run `fensi migrate`")
+    stop = asyncio.Event()
+    with stopping(stop):
+        async with services(settings, database_url) as opened:
+            await ensure_months(opened.clock.now().date())
+            background = [
+                opened.tasks.spawn(opened.directory.watch(), "directory"),
+                opened.tasks.spawn(opened.engine.keep_leases(), "leases"),
+            ]
+            runner = web.AppRunner(
+                create_app(opened), access_log=None, handle_signals=False, shutdown_timeout=settings.stop_seconds
+            )
+            await runner.setup()
+            try:
+                site = web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port, backlog=1024)
+                await site.start()
+                log.info("serving", host=settings.host, port=site.port)
+                await stop.wait()
+            finally:
+                # Stops listening, then lets open requests finish: each ends within WeChat's five seconds.
+                await runner.cleanup()
+                await until_idle(opened, settings.stop_seconds)
+                for task in background:
+                    task.cancel()
+    log.info("stopped")
+
+
+async def until_idle(opened: Services, seconds: float) -> None:
+    """Wait until no push is being worked on, at most `seconds`; leases are still kept meanwhile."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while opened.engine.busy:  # noqa: ASYNC110  # two counters that change everywhere; once per process
+                await asyncio.sleep(0.05)
+
+
+@contextlib.contextmanager
+def stopping(stop: asyncio.Event) -> Iterator[None]:
+    """Set `stop` on SIGINT or SIGTERM while the block runs."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

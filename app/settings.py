@@ -1,0 +1,97 @@
+"""Settings: FENSI_* variables, or the same names in a `.env` file; every one has a default that works alone."""
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kit.seal import Sealer
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise ValueError("must be an http:// or https:// address")
+    return value.rstrip("/")
+
+
+def _database_url(value: str | None) -> str | None:
+    if value and not value.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must start with postgresql://")
+    return value or None
+
+
+def _redis_url(value: str | None) -> str | None:
+    if value and not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must start with redis://")
+    return value or None
+
+
+class Settings(BaseSettings):
+    """What can be set from outside; the field's name in capitals behind FENSI_ is the variable."""
+
+    model_config = SettingsConfigDict(env_prefix="FENSI_", env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    # Folder of local data: the embedded database, the generated key, the simulator's memory.
+    var: Path = Path("var")
+    # PostgreSQL >= 15. Absent: an embedded one under `var`.
+    database_url: Annotated[str | None, AfterValidator(_database_url)] = None
+    # Connections per process.
+    database_pool: int = Field(default=10, ge=2, le=200)
+    # Absent: in this process. With several processes, rate limits are then kept by each for itself.
+    redis_url: Annotated[str | None, AfterValidator(_redis_url)] = None
+    # Seals the accounts' secrets. Absent: one is made and kept in `var`.
+    secret_key: str | None = Field(default=None, min_length=16, repr=False)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8300, ge=0, le=65535)
+    # Where the world reaches this server; for pictures in messages and for what `doctor` tells to set up.
+    public_url: Annotated[str, AfterValidator(_http_url)] = "http://127.0.0.1:8300"
+    wechat_url: Annotated[str, AfterValidator(_http_url)] = "https://api.weixin.qq.com"
+    # How far a push's timestamp may be from now, seconds.
+    wechat_window: int = Field(default=600, ge=60, le=86400)
+    # Seconds a push may take before WeChat is told success and the answer follows by itself.
+    reply_budget: float = Field(default=4.5, ge=0.1, le=4.9)
+    # Seconds a stopping server waits for what it has accepted.
+    stop_seconds: float = Field(default=10, ge=0, le=600)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+
+    @property
+    def pages(self) -> Path:
+        """The folder of built pages."""
+        return Path(__file__).parent.parent / "web" / "static"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names each variable on a line of its own."""
+
+
+def load() -> Settings:
+    """Read the settings; raises SettingsError that names what is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"FENSI_{str(problem['loc'][0] if problem['loc'] else '').upper()}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def sealer(settings: Settings) -> Sealer:
+    """Return the sealer of FENSI_SECRET_KEY, making and keeping a key in `var` when none is set."""
+    if settings.secret_key:
+        return Sealer(settings.secret_key)
+    path = settings.var / "secret.key"
+    settings.var.mkdir(parents=True, exist_ok=True)
+    try:
+        # Exclusive creation: of two processes that start at once, one makes the key and both use it.
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_urlsafe(32))
+    except FileExistsError:
+        pass
+    return Sealer(path.read_text().strip())

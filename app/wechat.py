@@ -1,0 +1,61 @@
+"""Errands between our data and the platform: make a channel's code, publish a menu, compare menus."""
+
+from typing import Any
+
+from app.services import Services
+from gateways.wechat.errors import WeChatFailure
+from kit.delivery import Sender
+from scrm.channels import service as channels
+from scrm.channels.models import Channel
+from scrm.errors import Conflict, NotFound
+from scrm.menus import service as menus
+
+
+def client_of(opened: Services, account_id: int) -> Any:
+    """Return the API client of an account; raises NotFound."""
+    account = opened.directory.accounts().get(account_id)
+    if account is None:
+        raise NotFound("没有这个账号", field="account")
+    return opened.clients.for_account(Sender(account.id, account.kind, account.appid, account.secret))
+
+
+async def create_code(opened: Services, *, account_id: int, scene: str, name: str, cost_fen: int = 0) -> Channel:
+    """Create a channel and its permanent QR code. Raises Conflict with the platform's reason when it refuses."""
+    client = client_of(opened, account_id)
+    channel = await Channel.get_or_none(account_id=account_id, scene=scene, ticket="")
+    if channel is None:
+        channel = await channels.create(
+            account_id=account_id, scene=scene, name=name, cost_fen=cost_fen, now=opened.clock.now()
+        )
+    body = {"action_name": "QR_LIMIT_STR_SCENE", "action_info": {"scene": {"scene_str": scene}}}
+    try:
+        code = await client.qrcode.create(body)
+    except WeChatFailure as error:
+        raise Conflict(f"微信没有创建二维码：{error}", field="scene") from None
+    await channels.record_code(channel_id=channel.id, ticket=code["ticket"], url=code["url"])
+    return await Channel.get(id=channel.id)
+
+
+async def publish_menu(opened: Services, *, account_id: int, buttons: object | None = None) -> None:
+    """Publish an account's menu, `buttons` or the stored one. Raises NotFound, Invalid, Conflict."""
+    client = client_of(opened, account_id)
+    if buttons is not None:
+        await menus.define(account_id=account_id, buttons=buttons, now=opened.clock.now())
+    wanted = await menus.wanted(account_id)
+    if wanted is None:
+        raise NotFound("这个账号还没有菜单定义", field="account")
+    try:
+        await client.menu.create({"button": wanted})
+    except WeChatFailure as error:
+        raise Conflict(f"微信没有接受菜单：{error}", field="button") from None
+    await menus.record_published(account_id=account_id, now=opened.clock.now())
+
+
+async def menu_differences(opened: Services, account_id: int) -> list[str]:
+    """Return where the menu that WeChat shows differs from ours; raises WeChatFailure."""
+    wanted = await menus.wanted(account_id)
+    if wanted is None:
+        return []
+    shown = await client_of(opened, account_id).menu.get_menu_info()
+    effective = shown.get("selfmenu_info", {}).get("button", []) if shown.get("is_menu_open") else []
+    return menus.differences(wanted, effective)

@@ -1,0 +1,122 @@
+"""Delivers customer-service messages for the door out, and says in outreach's words how each attempt ended."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from gateways.wechat.clients import WeChatClients
+from gateways.wechat.errors import Action, Ambiguous, Rejected, Unreachable, WeChatError, WeChatFailure, policy
+from kit.clock import SHANGHAI
+from kit.memory_state import MemoryState
+from kit.state import SharedState, StateUnavailable
+from kit.delivery import Delivery, Outcome, Sender
+
+PASSING = 5.0  # seconds until a retry after passing trouble
+MINUTE = 60.0
+
+_OUTCOMES = {
+    Action.RETRY_LATER: Outcome.RETRY,
+    Action.REFRESH_TOKEN: Outcome.RETRY,
+    Action.QUOTA_DAY: Outcome.RETRY,
+    Action.QUOTA_MINUTE: Outcome.RETRY,
+    Action.USER_REFUSED: Outcome.REFUSED,
+    Action.WINDOW_CLOSED: Outcome.REFUSED,
+    Action.ALERT: Outcome.FAILED,
+    Action.CONTENT: Outcome.FAILED,
+    Action.FATAL: Outcome.FAILED,
+    Action.ALREADY_DONE: Outcome.SENT,
+}
+
+
+class WeChatMessenger:
+    """Satisfies `scrm.outreach.ports.Messenger`.
+
+    `rate` messages a second per account on average and `burst` at once, over all processes; an attempt waits up
+    to `patience` seconds for its place and is a retry beyond that.
+    """
+
+    def __init__(
+        self,
+        clients: WeChatClients,
+        *,
+        rate: float = 50.0,
+        burst: int = 50,
+        patience: float = 2.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._clients = clients
+        self._rate = rate
+        self._burst = burst
+        self._patience = patience
+        self._sleep = sleep
+        self._alone = MemoryState()  # keeps this process to the rate while the shared state is away
+
+    async def deliver(self, sender: Sender, openid: str, message: Mapping[str, Any]) -> Delivery:
+        """Send `message` (a customer-service body without `touser`) once."""
+        try:
+            early = await self._admit(self._clients.state, sender)
+        except StateUnavailable:
+            early = await self._admit(self._alone, sender)
+        if early is not None:
+            return early
+        try:
+            answer = await self._clients.for_account(sender).kf.send(openid, message)
+        except WeChatError as error:
+            return await self._refusal(sender, error)
+        except WeChatFailure as failure:
+            return _no_answer(failure)
+        return Delivery(Outcome.SENT, code=0, platform_id=str(answer["msgid"]) if "msgid" in answer else None)
+
+    async def _admit(self, state: SharedState, sender: Sender) -> Delivery | None:
+        """Wait for a place under the rate; return a delivery instead where there is none soon."""
+        if await state.get(_stopped(sender)) is not None:
+            left = until_midnight(self._clients.clock.now())
+            return Delivery(Outcome.RETRY, 45009, "the daily quota is spent", retry_after=left)
+        wait = await state.take(f"wechat:send:{sender.account_id}", self._rate, self._burst, max_wait=self._patience)
+        if wait > self._patience:
+            return Delivery(Outcome.RETRY, detail="too many messages at once", retry_after=wait)
+        if wait > 0:
+            await self._sleep(wait)
+        return None
+
+    async def _refusal(self, sender: Sender, error: WeChatError) -> Delivery:
+        action = policy(error.errcode)
+        outcome = _OUTCOMES[action]
+        retry_after = None
+        if action is Action.QUOTA_DAY:
+            retry_after = until_midnight(self._clients.clock.now())
+            await self._stop(sender, retry_after)
+        elif outcome is Outcome.RETRY:
+            retry_after = PASSING if action is Action.RETRY_LATER else MINUTE
+        return Delivery(outcome, error.errcode, error.errmsg, retry_after)
+
+    async def _stop(self, sender: Sender, seconds: float) -> None:
+        """Let nobody ask again today: every refused call counts too."""
+        await self._alone.set(_stopped(sender), "1", ttl=seconds)
+        try:
+            await self._clients.state.set(_stopped(sender), "1", ttl=seconds)
+        except StateUnavailable:
+            return
+
+
+def _no_answer(failure: WeChatFailure) -> Delivery:
+    match failure:
+        case Unreachable():
+            return Delivery(Outcome.RETRY, detail=str(failure), retry_after=PASSING)
+        case Rejected():
+            return Delivery(Outcome.RETRY, detail=str(failure), retry_after=MINUTE)
+        case Ambiguous():
+            return Delivery(Outcome.UNKNOWN, detail=str(failure))
+        case _:
+            raise AssertionError(failure)
+
+
+def _stopped(sender: Sender) -> str:
+    return f"wechat:stopped:{sender.account_id}:custom/send"
+
+
+def until_midnight(now: datetime) -> float:
+    """Return the seconds until the day ends in Shanghai, where WeChat's daily quotas are counted."""
+    tomorrow = now.astimezone(SHANGHAI).date() + timedelta(days=1)
+    return (datetime.combine(tomorrow, time(), SHANGHAI) - now).total_seconds()

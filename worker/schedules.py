@@ -1,0 +1,52 @@
+"""What runs when: the worker's own jobs and their times, which are Shanghai's."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from kit.clock import Clock
+from scrm.jobs import prune_log
+from scrm.migrate import ensure_months
+from scrm.pushes import service as pushes
+from worker.jobs import Registry
+
+PUSHES_KEPT = timedelta(days=3)
+JOB_LOG_KEPT = timedelta(days=14)
+BATCH = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the jobs below need besides the database."""
+
+    clock: Clock
+
+
+registry: Registry[Services] = Registry()
+
+
+@registry.job("timeline.months", timeout=60)
+async def timeline_months(_payload: dict[str, Any], services: Services) -> None:
+    """Make the timeline's partitions of this month and the two that follow."""
+    await ensure_months(services.clock.now().date())
+
+
+@registry.job("pushes.prune", timeout=300)
+async def prune_pushes(_payload: dict[str, Any], services: Services) -> None:
+    """Delete finished pushes after three days; the platform repeats one for seconds. Their events stay."""
+    before = services.clock.now() - PUSHES_KEPT
+    while await pushes.prune(before=before, limit=BATCH) == BATCH:
+        pass
+
+
+@registry.job("jobs.prune_log", timeout=300)
+async def prune_job_log(_payload: dict[str, Any], services: Services) -> None:
+    """Delete the job queue's records after a fortnight; the engine itself keeps them for ever."""
+    before = services.clock.now() - JOB_LOG_KEPT
+    while await prune_log(before=before, limit=BATCH) == BATCH:
+        pass
+
+
+registry.schedule("20 3 * * *", "timeline.months")
+registry.schedule("40 * * * *", "pushes.prune")
+registry.schedule("50 3 * * *", "jobs.prune_log")
