@@ -1,0 +1,182 @@
+"""`fensi demo`: database, simulator, server and worker on this machine, with a brand to try them on."""
+
+import json
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from app import demo_data, embedded, logs
+from app.commands import CommandError, prepare, run_async
+from app.processes import Child, Processes
+from app.services import Services, services
+from app.settings import Settings, sealer
+from app.wechat import client_of, create_code, publish_menu
+from kit.clock import SystemClock
+from scrm import db
+from scrm.channels.models import Channel
+
+SIMULATOR_PORT = 8900
+
+TOUR = """
+Fensi 粉丝 演示已就绪
+
+  手机（先打开这个）  {phone}
+  服务健康状况        {server}/readyz
+  运行指标            {server}/metrics
+  模拟微信的控制接口  {simulator}/sim/accounts
+
+试试看：选一位粉丝 → 关注“青屿茶舍” → 点菜单、扫渠道码 → 发送“帮助”“优惠”“兴趣”“小程序”“茶单”
+数据保存在 {var}，再次运行 make demo 会接着用。按 Ctrl-C 停止。
+"""
+
+
+def run_demo(settings: Settings, *, wait: bool = True) -> int:
+    """Run the demo until Ctrl-C; a second start finds its data. With `wait` False, prepare the data and end."""
+    simulator_url = f"http://127.0.0.1:{SIMULATOR_PORT}"
+    settings = settings.model_copy(
+        update={
+            "host": "127.0.0.1",
+            "public_url": f"http://127.0.0.1:{settings.port}",
+            "wechat_url": simulator_url,
+            "log_level": "warning",
+        }
+    )
+    logs.configure(settings)
+    settings.var.mkdir(parents=True, exist_ok=True)
+    if wait:
+        for port in (settings.port, SIMULATOR_PORT):
+            _check_free(port)
+    with embedded.database_url(settings) as url:
+        made = run_async(_prepare(settings, url))
+        print("演示数据已生成：200 位会员，一个月的互动记录" if made else "沿用已有的演示数据")
+        if not wait:
+            return 0
+        environment = {
+            "FENSI_DATABASE_URL": url,
+            "FENSI_VAR": str(settings.var),
+            "FENSI_HOST": settings.host,
+            "FENSI_PORT": str(settings.port),
+            "FENSI_PUBLIC_URL": settings.public_url,
+            "FENSI_WECHAT_URL": simulator_url,
+            "FENSI_LOG_LEVEL": os.environ.get("FENSI_LOG_LEVEL", "warning"),
+        }
+        children = [
+            Child("simulator", ["app", "simulate", "--port", str(SIMULATOR_PORT)], environment, quiet=True),
+            Child("server", ["app", "serve"], environment),
+            Child("worker", ["app", "worker"], environment),
+        ]
+
+        def ready() -> None:
+            _wait_for(f"{simulator_url}/sim/accounts")
+            _wait_for(f"{settings.public_url}/readyz")
+            run_async(_connect(settings, url))
+            print(
+                TOUR.format(
+                    phone=f"{simulator_url}/phone/",
+                    server=settings.public_url,
+                    simulator=simulator_url,
+                    var=settings.var,
+                ),
+                flush=True,
+            )
+
+        return Processes(children).run(ready)
+
+
+async def _prepare(settings: Settings, url: str) -> bool:
+    await prepare(settings, url)
+    async with db.database(url, pool=2):
+        _, made = await demo_data.ensure(sealer(settings), SystemClock().now())
+    return made
+
+
+async def _connect(settings: Settings, url: str) -> None:
+    """Introduce the simulator and our accounts to each other; what is there already is left alone."""
+    async with services(settings, url) as opened:
+        demo, _ = await demo_data.ensure(opened.sealer, opened.clock.now())
+        described = demo.data["accounts"]
+        for name, account in (("service", demo.service), ("miniprogram", demo.miniprogram)):
+            _post(
+                f"{settings.wechat_url}/sim/accounts",
+                {
+                    "kind": account.kind,
+                    "name": account.name,
+                    "description": described[name]["description"],
+                    "appid": account.appid,
+                    "secret": account.secret,
+                    "token": account.token,
+                    "aes_key": account.aes_key,
+                    "mode": account.mode,
+                    "callback_url": f"{settings.public_url}/wechat/{account.id}",
+                    "verify": True,
+                },
+            )
+        if not _get(f"{settings.wechat_url}/sim/fans"):
+            fans = [
+                {"nickname": nickname, "unionid": f"u-phone-{n}"} for n, nickname in enumerate(demo.data["fans"], 1)
+            ]
+            _post(f"{settings.wechat_url}/sim/fans", {"fans": fans})
+        await _at_the_platform(opened, demo)
+
+
+async def _at_the_platform(opened: Services, demo: demo_data.Demo) -> None:
+    """Make what lives at the platform: QR codes, pictures, the menu."""
+    known = {code["scene"] for code in _get(_phone(opened, f"accounts/{demo.service.appid}/qrcodes"))}
+    for channel in await Channel.filter(account_id=demo.service.id).order_by("id"):
+        if channel.scene not in known:
+            await Channel.filter(id=channel.id).update(ticket="")
+            await create_code(opened, account_id=demo.service.id, scene=channel.scene, name=channel.name)
+    shown = await client_of(opened, demo.service.id).menu.get_menu_info()
+    if shown.get("is_menu_open"):
+        return
+    media: dict[str, str] = {}
+    for path in sorted(demo_data.ASSETS.glob("*.jpg")):
+        with path.open("rb") as file:
+            media[path.name] = (await client_of(opened, demo.service.id).material.add("image", file))["media_id"]
+    await demo_data.write_rules(demo, media, f"{opened.settings.public_url}/assets/demo", opened.clock.now())
+    await publish_menu(opened, account_id=demo.service.id)
+
+
+def _phone(opened: Services, path: str) -> str:
+    return f"{opened.settings.wechat_url}/phone/api/{path}"
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise CommandError(f"port {port} is taken; is a demo running already?") from None
+
+
+def _wait_for(url: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            _get(url)
+        except (urllib.error.URLError, OSError, ValueError):
+            if time.monotonic() > deadline:
+                raise CommandError(f"{url} does not answer") from None
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310  # our own addresses
+        return json.load(response)
+
+
+def _post(url: str, body: dict[str, Any]) -> Any:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310  # same
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310  # same
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        print(error.read().decode(), file=sys.stderr)
+        raise CommandError(f"{url} answers {error.code}") from None

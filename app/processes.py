@@ -16,6 +16,8 @@ class Child:
     name: str
     arguments: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    # Drop what it prints; what it complains of on standard error stays.
+    quiet: bool = False
     process: "subprocess.Popen[bytes] | None" = None
     started: float = 0.0
     quick_deaths: int = 0
@@ -58,7 +60,10 @@ class Processes:
         child.started = time.monotonic()
         # A session of its own, so that Ctrl-C reaches only us and we stop the children in order.
         child.process = subprocess.Popen(  # noqa: S603  # our own programs with our own arguments
-            [sys.executable, "-m", *child.arguments], env={**os.environ, **child.environment}, start_new_session=True
+            [sys.executable, "-m", *child.arguments],
+            env={**os.environ, **child.environment},
+            start_new_session=True,
+            stdout=subprocess.DEVNULL if child.quiet else None,
         )
 
     def _alive(self, child: Child) -> bool:

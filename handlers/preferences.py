@@ -5,6 +5,7 @@ minutes of silence or 退出 ends it, and what the fan said becomes an event whe
 """
 
 from bot.messages import TextMessage
+from bot.push_events import ClickEvent
 from bot.replies import TextReply
 from bot.router import UNHANDLED, Answer, Context, Router
 from kit.ids import key_of
@@ -18,6 +19,7 @@ STATED = kinds.register("fan.preferences_stated", "填写兴趣偏好")
 STARTS = frozenset({"兴趣", "偏好", "兴趣偏好"})
 LEAVES = frozenset({"退出", "取消"})
 INTERESTS = {"1": "新品资讯", "2": "优惠活动", "3": "使用教程", "4": "线下活动"}
+MENU_KEY = "PREFERENCES"
 MINUTES = 10
 
 ASK_INTEREST = "想了解您的兴趣，只需两步。\n\n您最感兴趣的是？请回复数字：\n" + "\n".join(
@@ -32,6 +34,17 @@ def start(context: Context) -> Answer:
     message = context.message
     assert isinstance(message, TextMessage)  # noqa: S101  # the router's promise, for the type checker
     if fold(message.content) not in STARTS:
+        return UNHANDLED
+    context.continue_dialogue("preferences", "interest", {}, MINUTES)
+    return TextReply(ASK_INTEREST)
+
+
+@router.on(ClickEvent)
+def start_from_menu(context: Context) -> Answer:
+    """Start the dialogue from the menu."""
+    event = context.message
+    assert isinstance(event, ClickEvent)  # noqa: S101  # the router's promise, for the type checker
+    if event.key != MENU_KEY:
         return UNHANDLED
     context.continue_dialogue("preferences", "interest", {}, MINUTES)
     return TextReply(ASK_INTEREST)

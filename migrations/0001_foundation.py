@@ -71,6 +71,12 @@ TIMELINE = [
         IF to_regclass(name) IS NOT NULL THEN
             RETURN false;
         END IF;
+        -- Creating a partition locks the whole timeline for a moment. Taken first, and in the order in which
+        -- writers take their locks, so that two processes making months wait and do not deadlock.
+        LOCK TABLE event IN ACCESS EXCLUSIVE MODE;
+        IF to_regclass(name) IS NOT NULL THEN
+            RETURN false;
+        END IF;
         -- A month that already has rows in the default partition stays there: moving them would need an
         -- exclusive lock on the whole timeline, and a partition is a matter of speed, not of truth.
         IF EXISTS (SELECT FROM event_default WHERE occurred_at >= first AND occurred_at < next) THEN
@@ -78,8 +84,6 @@ TIMELINE = [
         END IF;
         EXECUTE format('CREATE TABLE %I PARTITION OF event FOR VALUES FROM (%L) TO (%L)', name, first, next);
         RETURN true;
-    EXCEPTION WHEN duplicate_table THEN
-        RETURN false;
     END $$
     """,
 ]

@@ -209,7 +209,7 @@ class WeChatClient(WeChatPyClient):  # type: ignore[misc]  # wechatpy has no typ
             return answer
         try:
             return result_processor(answer)
-        except (KeyError, TypeError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise Ambiguous(f"{url.path}: the answer lacks {error}") from None
 
     async def _repeated(self, call: Call) -> Any:

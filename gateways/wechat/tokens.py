@@ -15,6 +15,7 @@ import structlog
 
 from gateways.wechat.errors import Ambiguous, Unreachable, WeChatError, WeChatFailure
 from kit.clock import Clock, from_epoch, natural_day
+from kit.guard import check_network_allowed
 from kit.state import LockTimeout, SharedState, StateUnavailable
 from kit.tasks import Tasks
 
@@ -82,6 +83,7 @@ class Keeper:
         while True:
             if (mine := self._mine) is not None and self._usable(mine, refused):
                 return mine.value
+            check_network_allowed("wechat")  # here, because the task does not inherit an open transaction
             # A task of its own: a caller that is cancelled does not take the others' fetch with it.
             if self._flight is None:
                 self._flight = self._tasks.spawn(self._fly(refused), "wechat credential")

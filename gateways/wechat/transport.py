@@ -96,7 +96,7 @@ class Transport:
 
 
 def _multipart(call: Call) -> aiohttp.FormData:
-    form = aiohttp.FormData()
+    form = aiohttp.FormData(quote_fields=False)  # names in UTF-8 as they are, like every other SDK sends them
     for name, value in call.fields:
         form.add_field(name, value)
     for name, file in call.files:

@@ -225,6 +225,7 @@ async def test_on_sigterm_a_running_job_ends_or_is_given_back(database_url: str,
         assert await asyncio.wait_for(hasty.wait(), 5) == 0
     assert await ran.steps("endless") == [("began", hasty.pid)]
     assert await waiting() == [("slow", "queued", 1)]
+    assert await scrm_db.fetch("SELECT FROM pgqueuer WHERE execute_after <= now()")  # by whoever comes next
 
 
 def test_a_registry_refuses_what_cannot_run() -> None:

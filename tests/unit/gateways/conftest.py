@@ -1,7 +1,7 @@
 """What the gateway tests stand on: a simulated WeChat, servers that misbehave, and clients of both."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -119,7 +119,10 @@ async def make_clients(clock: ManualClock, naps: Naps) -> AsyncIterator[MakeClie
 
 
 class OddServer:
-    """Answers token fetches like WeChat, and everything else as `answer` says; keeps every other request."""
+    """Answers token fetches like WeChat, and everything else as `answer` says; keeps every other request.
+
+    The bodies of uploads are left for `answer` to read.
+    """
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -128,12 +131,13 @@ class OddServer:
         self.bodies: list[bytes] = []
         self.url = ""
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.path == STABLE_TOKEN:
             self.tokens_given += 1
             return web.json_response({"access_token": f"T{self.tokens_given}", "expires_in": 7200})
         self.seen.append(request)
-        self.bodies.append(await request.read())
+        if request.content_type != "multipart/form-data":
+            self.bodies.append(await request.read())
         return await self.answer(request)
 
     @property
@@ -141,15 +145,12 @@ class OddServer:
         return [request.path for request in self.seen]
 
 
-Serve = Callable[[Answer], AbstractAsyncContextManager[OddServer]]
-
-
 @asynccontextmanager
 async def serving(answer: Answer) -> AsyncIterator[OddServer]:
     """Run an OddServer on a free port."""
     odd = OddServer(answer)
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", odd)
+    app.router.add_route("*", "/{path:.*}", odd.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -176,10 +176,10 @@ async def test_a_token_is_renewed_before_its_end(
 ) -> None:
     client = make_clients(wechat.url).for_account(sender_of(account))
     await client.token()
-    clock.advance(seconds=6899)
+    clock.advance(seconds=6890)
     await client.token()
     assert fetches(wechat, account) == [False]
-    clock.advance(seconds=1)
+    clock.advance(seconds=10)
     wechat.world.clock.advance(6900)
     await client.token()
     assert fetches(wechat, account) == [False, False]
