@@ -18,5 +18,5 @@ async def scan(context: Context) -> Answer:
     channel = await Channel.get_or_none(account_id=context.account.id, scene=event.scene or "")
     if channel is None:
         return None
-    content = await replies.welcome_for(context.account.id, channel_id=channel.id, returning=True)
-    return say(context, content) if content else TextReply(f"欢迎来到{channel.name}！")
+    content = await replies.text_of_channel(context.account.id, channel.id)
+    return say(context, content) if content else TextReply(f"您已扫描“{channel.name}”的二维码，欢迎光临！")

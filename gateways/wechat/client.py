@@ -8,6 +8,7 @@ something is sent once, and once more only after the platform has refused its to
 """
 
 import asyncio
+import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -122,7 +123,9 @@ class WeChatClient(WeChatPyClient):  # type: ignore[misc]  # wechatpy has no typ
         self._observer = observer or Unobserved()
         self._retries = retries or Retries()
         self._keep = partial(Keeper, state=state, clock=clock, tasks=tasks)
-        self._token = self._keep(f"wechat:token:{self.appid}", self._stable_token, may_force=True)
+        # A new secret starts afresh: it is proved by a token of its own.
+        self._key = f"{self.appid}:{hashlib.sha256(self.secret.encode()).hexdigest()[:12]}"
+        self._token = self._keep(f"wechat:token:{self._key}", self._stable_token, may_force=True)
         self._tickets: dict[str, Keeper] = {}
 
     @property
@@ -147,7 +150,7 @@ class WeChatClient(WeChatPyClient):  # type: ignore[misc]  # wechatpy has no typ
             return answer["ticket"], float(answer["expires_in"])
 
         if kind not in self._tickets:
-            self._tickets[kind] = self._keep(f"wechat:ticket:{self.appid}:{kind}", fetch)
+            self._tickets[kind] = self._keep(f"wechat:ticket:{self._key}:{kind}", fetch)
         return self._tickets[kind]
 
     async def api(

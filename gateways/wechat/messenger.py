@@ -8,9 +8,9 @@ from typing import Any
 from gateways.wechat.clients import WeChatClients
 from gateways.wechat.errors import Action, Ambiguous, Rejected, Unreachable, WeChatError, WeChatFailure, policy
 from kit.clock import SHANGHAI
+from kit.delivery import Delivery, Outcome, Sender
 from kit.memory_state import MemoryState
 from kit.state import SharedState, StateUnavailable
-from kit.delivery import Delivery, Outcome, Sender
 
 PASSING = 5.0  # seconds until a retry after passing trouble
 MINUTE = 60.0

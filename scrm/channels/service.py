@@ -8,8 +8,12 @@ from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid
 from scrm.events.kinds import Appended
 
-_KNOW_SCENE = """
-INSERT INTO channel (account_id, scene, name, created_at) VALUES ($1, $2, $2, $3)
+_KNOW_SCENES = """
+-- A code made elsewhere is a channel too, named by its scene until somebody names it better.
+INSERT INTO channel (account_id, scene, name, created_at)
+SELECT account_id, scene, scene, min(at) FROM unnest($1::bigint[], $2::text[], $3::timestamptz[])
+    AS i (account_id, scene, at)
+GROUP BY account_id, scene ORDER BY account_id, scene
 ON CONFLICT (account_id, scene) DO NOTHING
 """
 _TOUCH = """
@@ -33,28 +37,30 @@ WHERE id = $1
 
 async def scanned(raw: Connection, events: Sequence[Appended]) -> None:
     """Consequence of a scan by somebody who follows already. The payload names the `scene`."""
-    for event in events:
-        await _touch(raw, event, followed_at=None)
+    await _touch(raw, events, followed=False)
 
 
 async def followed_through(raw: Connection, events: Sequence[Appended]) -> None:
     """Consequence of a follow through a code; a follow without `scene` in its payload touches no channel."""
-    for event in events:
-        await _touch(raw, event, followed_at=event.occurred_at)
+    await _touch(raw, events, followed=True)
 
 
-async def _touch(raw: Connection, event: Appended, followed_at: datetime | None) -> None:
-    scene = event.payload.get("scene")
-    if not scene:
+async def _touch(raw: Connection, events: Sequence[Appended], *, followed: bool) -> None:
+    scenes = [(event, str(event.payload["scene"])[:64]) for event in events if event.payload.get("scene")]
+    if not scenes:
         return
-    scene = str(scene)[:64]
-    # A code made elsewhere is a channel too, named by its scene until somebody names it better.
-    await raw.execute(_KNOW_SCENE, event.account_id, scene, event.occurred_at)
-    channel_id = await raw.fetchval(
-        "SELECT id FROM channel WHERE account_id = $1 AND scene = $2", event.account_id, scene
+    await raw.execute(
+        _KNOW_SCENES,
+        [event.account_id for event, _ in scenes],
+        [scene for _, scene in scenes],
+        [event.occurred_at for event, _ in scenes],
     )
-    await raw.execute(_TOUCH, channel_id, event.fan_id, event.occurred_at, followed_at)
-    await raw.execute(_FIRST_AND_LAST, event.fan_id, channel_id, event.occurred_at)
+    for event, scene in scenes:
+        channel_id = await raw.fetchval(
+            "SELECT id FROM channel WHERE account_id = $1 AND scene = $2", event.account_id, scene
+        )
+        await raw.execute(_TOUCH, channel_id, event.fan_id, event.occurred_at, event.occurred_at if followed else None)
+        await raw.execute(_FIRST_AND_LAST, event.fan_id, channel_id, event.occurred_at)
 
 
 @command

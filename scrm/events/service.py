@@ -61,9 +61,14 @@ async def run_consequences(raw: Connection, appended: Sequence[kinds.Appended]) 
     """Run what follows from events just appended, kind by kind; part of the caller's transaction."""
     by_kind: dict[str, list[kinds.Appended]] = defaultdict(list)
     for event in appended:
-        by_kind[event.kind].append(event)
+        if kinds.get(event.kind).consequence is not None:
+            by_kind[event.kind].append(event)
+    # The same order everywhere, so that two batches never wait for each other in a circle; and since one fan may
+    # have events of several kinds, all fans are locked before the first kind's consequence.
+    fans = sorted({event.fan_id for events in by_kind.values() for event in events if event.fan_id is not None})
+    if fans:
+        await raw.execute("SELECT FROM fan WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE", fans)
     for name in sorted(by_kind):
         consequence = kinds.get(name).consequence
-        if consequence is not None:
-            # The same order everywhere, so that two batches never wait for each other in a circle.
-            await consequence(raw, sorted(by_kind[name], key=lambda event: (event.fan_id or 0, event.occurred_at)))
+        assert consequence is not None  # noqa: S101  # only such kinds were collected
+        await consequence(raw, sorted(by_kind[name], key=lambda event: (event.fan_id or 0, event.occurred_at)))

@@ -59,9 +59,12 @@ WITH input AS (
 ), located AS (
     SELECT i.*, f.id AS fan_id, f.member_id
     FROM input i LEFT JOIN fan f ON f.account_id = i.account_id AND f.openid = i.openid
-    WHERE f.id IS NOT NULL OR i.openid IS NULL
 ), fresh AS (
-    INSERT INTO event_key (key) SELECT key FROM located ORDER BY key ON CONFLICT DO NOTHING RETURNING key
+    -- Not one key is taken while a fan is unknown: every batch takes its locks in one order (fans, keys,
+    -- consequences), so that batches with pushes in common wait for each other and never in a circle.
+    INSERT INTO event_key (key) SELECT key FROM located
+    WHERE NOT EXISTS (SELECT FROM located u WHERE u.fan_id IS NULL AND u.openid IS NOT NULL)
+    ORDER BY key ON CONFLICT DO NOTHING RETURNING key
 ), new AS (
     SELECT l.*,
            l.answer IS NULL
@@ -97,13 +100,13 @@ async def accept(raw: Connection, arrivals: Sequence[Arrival]) -> list[Accepted]
     for n, arrival in enumerate(arrivals):
         first.setdefault(arrival.key, n)
     unique = [arrivals[n] for n in first.values()]
-    rows = await _accept_located(raw, list(first.values()), unique)
-    unknown = [arrivals[n] for n in first.values() if n not in rows]
+    rows = await _accept_known(raw, list(first.values()), unique)
+    unknown = [a for a in unique if a.openid is not None and rows[first[a.key]].fan_id is None]
     if unknown:
         await raw.execute(
             ENSURE_FANS, [a.account_id for a in unknown], [a.openid for a in unknown], unknown[0].received_at
         )
-        rows |= await _accept_located(raw, [first[a.key] for a in unknown], unknown)
+        rows = await _accept_known(raw, list(first.values()), unique)
     appended = [
         Appended(a.key, a.kind, a.occurred_at, rows[n].member_id, a.account_id, rows[n].fan_id, a.payload)
         for n, a in zip(first.values(), unique, strict=True)
@@ -118,7 +121,7 @@ async def accept(raw: Connection, arrivals: Sequence[Arrival]) -> list[Accepted]
     ]
 
 
-async def _accept_located(raw: Connection, numbers: list[int], arrivals: list[Arrival]) -> dict[int, Accepted]:
+async def _accept_known(raw: Connection, numbers: list[int], arrivals: list[Arrival]) -> dict[int, Accepted]:
     rows = await raw.fetch(
         _ACCEPT,
         numbers,

@@ -86,3 +86,15 @@ async def welcome_for(account_id: int, *, channel_id: int | None, returning: boo
     """Return what somebody who has just followed is told, or None when the account says nothing."""
     rows = await db.fetch(_WELCOME, account_id, channel_id, "returning" if returning else "new")
     return json.loads(rows[0]["reply"]) if rows else None
+
+
+_OF_CHANNEL = """
+SELECT reply FROM welcome WHERE account_id = $1 AND channel_id = $2 AND audience IN ('returning', 'any')
+ORDER BY audience = 'any' LIMIT 1
+"""
+
+
+async def text_of_channel(account_id: int, channel_id: int) -> dict[str, Any] | None:
+    """Return a channel's own text for a follower who scans its code, or None when it has none of its own."""
+    rows = await db.fetch(_OF_CHANNEL, account_id, channel_id)
+    return json.loads(rows[0]["reply"]) if rows else None

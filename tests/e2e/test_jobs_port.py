@@ -14,10 +14,14 @@ import asyncpg
 import pytest
 from pgqueuer.db import AsyncpgDriver
 
+from kit.clock import ManualClock
 from scrm import db as scrm_db
 from scrm.jobs import enqueue, queries
+from tests.conftest import START
 from tests.e2e.jobs_process import RAN
+from worker import schedules
 from worker.jobs import MOST_DEATHS, JobRunner, Registry
+from worker.schedules import Services
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("db")]
 
@@ -226,6 +230,51 @@ async def test_on_sigterm_a_running_job_ends_or_is_given_back(database_url: str,
     assert await ran.steps("endless") == [("began", hasty.pid)]
     assert await waiting() == [("slow", "queued", 1)]
     assert await scrm_db.fetch("SELECT FROM pgqueuer WHERE execute_after <= now()")  # by whoever comes next
+
+
+async def test_schedules_are_read_in_shanghai_and_wait_for_their_time(database_url: str) -> None:
+    stop = asyncio.Event()
+    runner = JobRunner(database_url, Services(ManualClock(START)), schedules.registry)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(runner.run(stop))
+        while not await scrm_db.fetch("SELECT FROM pgqueuer_schedules"):
+            # The engine says nothing when it has written its schedules down, so they are looked for.
+            await scrm_db.fetch("SELECT pg_sleep(0.02)")
+        stop.set()
+    rows = await scrm_db.fetch("SELECT entrypoint, next_run FROM pgqueuer_schedules")
+    at = {row["entrypoint"]: row["next_run"].strftime("%H:%M") for row in rows}
+    assert set(at) == {name for _, name in schedules.registry.schedules}
+    assert (at["timeline.months"], at["jobs.prune_log"]) == ("19:20", "19:50")  # 03:20 and 03:50 in Shanghai
+    assert await waiting() == []
+
+
+async def test_the_workers_own_jobs_do_what_they_say() -> None:
+    clock = ManualClock(START)
+    async with scrm_db.connection() as raw:
+        await raw.execute(
+            """
+            INSERT INTO push (key, account_id, fan_id, state, received_at)
+            SELECT gen_random_uuid(), 1, n, state, $1::timestamptz - age
+            FROM (VALUES (1, 'answered', interval '73 hours'), (2, 'running', interval '73 hours'),
+                         (3, 'answered', interval '71 hours')) AS v (n, state, age)
+            """,
+            START,
+        )
+        await raw.execute(
+            """
+            INSERT INTO pgqueuer_log (job_id, status, priority, entrypoint, created)
+            SELECT n, 'successful', 0, 'a', $1::timestamptz - n * interval '1 day' FROM generate_series(13, 15) AS n
+            """,
+            START,
+        )
+    for name in ("timeline.months", "pushes.prune", "jobs.prune_log"):
+        await schedules.registry.jobs[name].work({}, Services(clock))
+    assert [row["fan_id"] for row in await scrm_db.fetch("SELECT fan_id FROM push ORDER BY fan_id")] == [2, 3]
+    assert [row["job_id"] for row in await scrm_db.fetch("SELECT job_id FROM pgqueuer_log ORDER BY id")] == [13, 14]
+    months = await scrm_db.fetch(
+        "SELECT to_regclass('event_2026_' || m)::text AS t FROM unnest('{03,04,05}'::text[]) m"
+    )
+    assert [row["t"] for row in months] == ["event_2026_03", "event_2026_04", "event_2026_05"]
 
 
 def test_a_registry_refuses_what_cannot_run() -> None:

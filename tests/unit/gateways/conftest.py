@@ -12,10 +12,10 @@ from aiohttp import web
 
 from gateways.wechat import Retries, WeChatClients
 from kit.clock import ManualClock
+from kit.delivery import Sender
 from kit.memory_state import MemoryState
 from kit.state import SharedState
 from kit.tasks import Tasks
-from scrm.outreach.ports import Sender
 from simulator.server import SimulatorServer
 from simulator.testing import running
 from simulator.world import Account, Grant, Thread

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -175,6 +177,47 @@ class TestSharedState:
         await state.publish(unique, "after everybody left")
 
 
+class Road:
+    """A TCP road to a Redis that can be closed and opened again at the same place."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._target = urlsplit(redis_url)
+        self._port = 0
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._travels: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return self._target._replace(netloc=f"127.0.0.1:{self._port}").geturl()
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._travel, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+        await asyncio.gather(*self._travels)
+        await self._server.wait_closed()
+
+    async def _travel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._travels.add(task)
+        far_reader, far_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
+        self._writers |= {writer, far_writer}
+        await asyncio.gather(self._carry(reader, far_writer), self._carry(far_reader, writer))
+        self._writers -= {writer, far_writer}
+        self._travels.discard(task)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+
 class TestMemoryState:
     async def test_lock_is_given_in_the_order_of_asking(self) -> None:
         state, order = MemoryState(), list[int]()
@@ -227,6 +270,23 @@ class TestRedisState:
             async with state.subscribe("c"):
                 pass
         await state.close()
+
+    async def test_a_redis_that_comes_back_is_used_again(self, redis_url: str, unique: str) -> None:
+        road = Road(redis_url)
+        await road.open()
+        state = RedisState(road.url)
+        await asyncio.gather(*[state.set(unique, "kept", ttl=60) for _ in range(8)])
+        async with state.subscribe(unique) as listener:
+            await road.close()
+            with pytest.raises(StateUnavailable):
+                await anext(listener)
+        for _ in range(10):
+            with pytest.raises(StateUnavailable):
+                await state.get(unique)
+        await road.open()
+        assert await asyncio.gather(*[state.get(unique) for _ in range(8)]) == ["kept"] * 8
+        await state.close()
+        await road.close()
 
     async def test_a_silent_redis_is_given_up_in_time(self) -> None:
         async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -16,8 +16,8 @@ from gateways.wechat.apis import jssdk_signature
 from gateways.wechat.errors import Action
 from gateways.wechat.transport import API_HOST, MP_HOST, File, Transport
 from kit.clock import ManualClock
+from kit.delivery import Sender
 from kit.guard import NetworkInTransactionError, no_network
-from scrm.outreach.ports import Sender
 from simulator.server import SimulatorServer
 from simulator.world import Account, Thread
 from tests.unit.gateways.conftest import (
@@ -98,16 +98,15 @@ class TestWriting:
         assert odd.tokens_given == 0
 
     async def test_uploads_survive_a_replay_whole(self, make_clients: MakeClients, tmp_path: Path) -> None:
-        parts: list[list[tuple[str, str | None, Any]]] = []
+        parts: list[list[tuple[str, str, Any]]] = []
         answers = [{"errcode": 40001, "errmsg": "token"}, {"media_id": "m1"}]
 
         async def receive(request: web.Request) -> web.StreamResponse:
             form = await request.post()
-            found = [
-                (name, part.filename, part.file.read()) if isinstance(part, web.FileField) else (name, None, part)
+            parts.append([
+                (name, part.filename, part.file.read()) if isinstance(part, web.FileField) else (name, "", part)
                 for name, part in form.items()
-            ]
-            parts.append(found)
+            ])  # fmt: skip
             return web.json_response(answers.pop(0) if len(answers) > 1 else answers[0])
 
         picture = tmp_path / "图.jpg"
@@ -125,7 +124,7 @@ class TestWriting:
         assert parts[2] == [("media", "a.mp3", b"sound")]
         assert parts[3] == [("img", "l.png", b"png")]
         assert parts[4] == [
-            ("description", None, json.dumps({"title": "片名", "introduction": "简介"}, ensure_ascii=False)),
+            ("description", "", json.dumps({"title": "片名", "introduction": "简介"}, ensure_ascii=False)),
             ("media", "v.mp4", b"film"),
         ]
         assert parts[5] == [("media", "media", b"bytes")]
@@ -390,6 +389,7 @@ class TestAdditions:
             client = client_of(make_clients, odd)
             await client.kf.typing(OPENID)
             await client.kf.typing(OPENID, on=False)
+            await client.notify.template(OPENID, "T", {"first": {"value": "您好"}}, client_msg_id="order-7")
             await client.notify.biz_send(OPENID, "T", {"thing1": {"value": "积分"}}, page="https://e.cn")
             await client.notify.send(OPENID, "T", {}, page="p", miniprogram_state="trial", lang="zh_CN")
             await client.security.check_text(OPENID, "内容", 2, title="标题")
@@ -401,6 +401,15 @@ class TestAdditions:
         assert list(zip(odd.paths, [json.loads(body) for body in odd.bodies], strict=True)) == [
             ("/cgi-bin/message/custom/typing", {"touser": OPENID, "command": "Typing"}),
             ("/cgi-bin/message/custom/typing", {"touser": OPENID, "command": "CancelTyping"}),
+            (
+                "/cgi-bin/message/template/send",
+                {
+                    "touser": OPENID,
+                    "template_id": "T",
+                    "data": {"first": {"value": "您好"}},
+                    "client_msg_id": "order-7",
+                },
+            ),
             (
                 "/cgi-bin/message/subscribe/bizsend",
                 {"touser": OPENID, "template_id": "T", "page": "https://e.cn", "data": {"thing1": {"value": "积分"}}},

@@ -11,7 +11,8 @@ from gateways.redis_state import RedisState
 from gateways.wechat import WeChatClients, WeChatMessenger
 from gateways.wechat.messenger import until_midnight
 from kit.clock import ManualClock
-from scrm.outreach.ports import Delivery, Messenger, Outcome, Sender
+from kit.delivery import Delivery, Outcome, Sender
+from scrm.outreach.ports import Messenger
 from simulator.server import SimulatorServer
 from simulator.world import Account, Grant, Thread
 from tests.unit.gateways.conftest import (
@@ -39,7 +40,7 @@ def messenger_of(clients: WeChatClients) -> Messenger:
 
 class TestWithTheSimulator:
     @pytest.fixture
-    def messenger(self, wechat: SimulatorServer, make_clients: MakeClients) -> Messenger:
+    async def messenger(self, wechat: SimulatorServer, make_clients: MakeClients) -> Messenger:
         return messenger_of(make_clients(wechat.url))
 
     async def test_sent(self, wechat: SimulatorServer, account: Account, fan: Thread, messenger: Messenger) -> None:

@@ -54,7 +54,7 @@ async def test_two_processes_share_one_fetch_and_one_refetch(
         assert wechat.wechat.quotas.used(account.appid, CUSTOM_SEND) == 200 * expected
         wechat.wechat.tokens.revoke(account.appid)
     for state in states:
-        await state.delete(f"wechat:token:{account.appid}")
+        await state.delete(clients[0]._token._key)
         await state.close()
 
 
@@ -71,7 +71,7 @@ async def test_another_processs_newer_token_is_taken_over_not_replaced(
 
     await late.kf.send(fan.openid, TEXT)
     assert await late.token() == newer
-    kept = await state.get(f"wechat:token:{account.appid}")
+    kept = await state.get(late._token._key)
     assert kept is not None
     assert json.loads(kept)["value"] == newer
     assert fetches(wechat, account) == [False, False]
@@ -121,7 +121,7 @@ async def test_the_days_budget_of_forced_refreshes_is_common(
 ) -> None:
     state = MemoryState()
     client = make_clients(wechat.url, state).for_account(sender_of(account))
-    await state.set(f"wechat:token:{account.appid}:forced:{natural_day(clock.now())}", str(FORCED_PER_DAY))
+    await state.set(f"{client._token._key}:forced:{natural_day(clock.now())}", str(FORCED_PER_DAY))
     wechat.wechat.faults.add_api(path=CUSTOM_SEND, errcode=40001, times=1)
     with pytest.raises(WeChatError):
         await client.kf.send(fan.openid, TEXT)
