@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from aiohttp import web
 
-from app.server import NotMigratedError, stopping
+from app.server import SERVICES, NotMigratedError, health_routes, stopping
 from app.services import Services, services
 from app.settings import Settings
 from bot.recovery import resume_abandoned
@@ -73,13 +74,30 @@ async def work(settings: Settings, database_url: str) -> None:
                 _Counted(),
             )
             runner = JobRunner(database_url, JobServices(opened.clock, opened), schedules.registry)
+            watched = await _show_health(settings, opened)
             log.info("working")
             try:
                 await run_worker(runner, outbox, stop)
             finally:
+                await watched.cleanup()
                 for task in background:
                     task.cancel()
     log.info("stopped")
+
+
+async def _show_health(settings: Settings, opened: Services) -> web.AppRunner:
+    """Serve /healthz, /readyz and /metrics of this worker. A second worker on one machine goes without."""
+    app = web.Application()
+    app[SERVICES] = opened
+    app.router.add_routes(health_routes())
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    if settings.worker_port:
+        try:
+            await web.TCPSite(runner, settings.host, settings.worker_port).start()
+        except OSError:
+            log.warning("metrics are not shown: the port is taken", port=settings.worker_port)
+    return runner
 
 
 async def _look_after(opened: Services) -> None:

@@ -34,12 +34,26 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def prepare(settings: Settings, url: str) -> None:
-    """Make the embedded database, and bring it to the present schema: it is ours alone, so nobody is asked."""
+    """Make the embedded database, and bring it to the present schema: it is ours alone, so nobody is asked.
+
+    A database of somebody else's is left as it is; raises CommandError when it does not answer.
+    """
     from scrm.migrate import migrate as bring_up
 
     if settings.database_url is None:
         await embedded.ensure_exists(url)
         await bring_up(url)
+    else:
+        await _reach(url)
+
+
+async def _reach(url: str) -> None:
+    try:
+        async with db.database(url, pool=2):
+            return
+    except Exception as error:  # noqa: BLE001  # refused, unknown, wrong password, no such database: a class each
+        kind = type(error.__cause__ or error).__name__
+        raise CommandError(f"FENSI_DATABASE_URL: the database does not answer or refuses ({kind})") from None
 
 
 def serve(settings: Settings, given: argparse.Namespace) -> int:
@@ -86,6 +100,7 @@ def worker(settings: Settings, _given: argparse.Namespace) -> int:
     """Run the worker until told to stop."""
     logs.configure(settings)
     from app.background import work
+    from app.server import NotMigratedError
 
     with embedded.database_url(settings) as url:
 
@@ -93,7 +108,10 @@ def worker(settings: Settings, _given: argparse.Namespace) -> int:
             await prepare(settings, url)
             await work(settings, url)
 
-        run_async(run())
+        try:
+            run_async(run())
+        except NotMigratedError as error:
+            raise CommandError(str(error)) from None
     return 0
 
 
@@ -106,6 +124,8 @@ def migrate(settings: Settings, _given: argparse.Namespace) -> int:
         async def run() -> int:
             if settings.database_url is None:
                 await embedded.ensure_exists(url)
+            else:
+                await _reach(url)
             return await bring_up(url, lambda event, _, name: print(f"{event.replace('_', ' ')}: {name}"))
 
         applied = run_async(run())

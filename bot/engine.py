@@ -17,10 +17,11 @@ import structlog
 from bot.directory import Served
 from bot.isolation import LEASE, FanLocks, wait_for_turn
 from bot.late import Composed, TakenOver, compose, finish
+from bot.push_events import ClickEvent, ScanEvent, SubscribeEvent
 from bot.replies import TEXT_LIMIT, Reply, TextReply, from_data, to_data
 from bot.router import NEEDS_WORK, Context, Dispatcher
 from bot.timeline import payload_of, subject_of
-from bot.wire import Message
+from bot.wire import Message, UserMessage
 from kit.clock import Clock, from_epoch
 from kit.faults import describe
 from kit.ids import key_of
@@ -38,6 +39,8 @@ BUDGET_SECONDS = 4.5
 # A passive answer that is being written when the budget ends is waited for this much longer.
 GRACE_SECONDS = 0.3
 
+# In answer to these a fan sees what we say; to an unfollow or a report they would not.
+HEARS = (UserMessage, SubscribeEvent, ScanEvent, ClickEvent)
 NOTHING: Mapping[str, Any] = {"type": "none"}
 SORRY = TextReply("抱歉，服务开小差了，请稍后再试。")
 
@@ -119,7 +122,8 @@ class Engine:
             account_id=served.account.id,
             openid=subject_of(message),
             kind=message.kind,
-            occurred_at=from_epoch(message.created_at),
+            # A time in the future would keep windows open that are not.
+            occurred_at=min(from_epoch(message.created_at), now),
             received_at=now,
             payload=payload_of(message),
             fields=message.fields,
@@ -206,7 +210,8 @@ class Engine:
             log.error("handler failed", kind=job.message.kind, error=describe(error))
             failed = f"handler:{type(error).__name__}"
             reply = SORRY
-        held = await pushes.held_for(job.fan_id) if job.fan_id is not None else []
+        speaks = job.fan_id is not None and isinstance(job.message, HEARS)
+        held = await pushes.held_for(job.fan_id) if speaks and job.fan_id is not None else []
         composed = compose(reply, context, held, failed)
         return await self._finish(job, composed)
 

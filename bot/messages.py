@@ -44,7 +44,7 @@ __all__ = [
     "parse_message",
 ]
 
-_MAX_NAME: Final = 128  # characters of an openid or a gh_ id; real ones have 28 and 15
+_MAX_NAME: Final = 64  # characters of an openid, as the fan table holds them; real ones have 28
 _MAX_TIME: Final = 2**32  # seconds; anything later is no time but garbage
 
 

@@ -1,5 +1,6 @@
 """Pushes whose process died while working on them: taken over and answered by the door out."""
 
+import asyncio
 from datetime import timedelta
 
 import structlog
@@ -24,23 +25,27 @@ async def resume_abandoned(directory: Directory, engine: Engine, clock: Clock, l
     """Work on pushes that nobody does any more; returns how many there were."""
     now = clock.now()
     abandoned = await pushes.take_over(now=now - PATIENCE, lease_until=now + LEASE, limit=limit)
-    for push in abandoned:
-        served = directory.get(push.account_id)
-        if served is None or push.attempts > ATTEMPTS:
-            reason = "account_gone" if served is None else "too_many_attempts"
-            await pushes.finish(
-                key=push.key,
-                fan_id=push.fan_id,
-                attempts=push.attempts,
-                state="failed",
-                answer=None,
-                reason=reason,
-                now=now,
-            )
-            log.warning("abandoned push given up", account=push.account_id, reason=reason)
-            continue
-        try:
-            await engine.resume(served, parse_message(push.fields), push)
-        except Exception as error:  # noqa: BLE001  # its lease runs out again and it is tried again
-            log.error("abandoned push failed", account=push.account_id, error=describe(error))
+    # All at once: a slow one must not let the leases of the others run out.
+    await asyncio.gather(*[_resume(push, directory, engine, clock) for push in abandoned])
     return len(abandoned)
+
+
+async def _resume(push: pushes.Abandoned, directory: Directory, engine: Engine, clock: Clock) -> None:
+    served = directory.get(push.account_id)
+    if served is None or push.attempts > ATTEMPTS:
+        reason = "account_gone" if served is None else "too_many_attempts"
+        await pushes.finish(
+            key=push.key,
+            fan_id=push.fan_id,
+            attempts=push.attempts,
+            state="failed",
+            answer=None,
+            reason=reason,
+            now=clock.now(),
+        )
+        log.warning("abandoned push given up", account=push.account_id, reason=reason)
+        return
+    try:
+        await engine.resume(served, parse_message(push.fields), push)
+    except Exception as error:  # noqa: BLE001  # its lease runs out again and it is tried again
+        log.error("abandoned push failed", account=push.account_id, error=describe(error))

@@ -13,6 +13,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from kit.guard import check_network_allowed
 from kit.state import PREFIX, LockTimeout, StateUnavailable, check_bucket, check_ttl
@@ -60,6 +61,9 @@ class RedisState:
                 socket_connect_timeout=timeout,
                 decode_responses=True,
                 retry=Retry(NoBackoff(), 0),
+                # With these on, redis-py 8.1 hands out connections that the server has closed meanwhile, and
+                # every one of the pool fails one command after a restart of Redis.
+                maint_notifications_config=MaintNotificationsConfig(enabled=False),
             )
         )
         self._delete_if = self._redis.register_script(DELETE_IF)
