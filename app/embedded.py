@@ -37,7 +37,9 @@ async def ensure_exists(url: str) -> None:
     from scrm.db import credentials
 
     wanted = credentials(url)
-    raw = await asyncpg.connect(**{**wanted, "database": "postgres"}, timeout=10)
+    raw = await asyncpg.connect(  # lint: own-transaction a database cannot be created from inside itself
+        **{**wanted, "database": "postgres"}, timeout=10
+    )
     try:
         with contextlib.suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
             if not await raw.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", wanted["database"]):

@@ -65,6 +65,7 @@ class Callback:
         arrived = loop.time()
         served = await self._served(request)
         if (request.content_length or 0) > MAX_BODY:
+            metrics.PUSH_REFUSED.labels("too_large").inc()
             return _refuse(413, "too_large")
         body = await request.read()
         if is_probe(body):

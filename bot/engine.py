@@ -16,7 +16,7 @@ import structlog
 
 from bot.directory import Served
 from bot.isolation import LEASE, FanLocks, wait_for_turn
-from bot.late import Composed, TakenOver, compose, finish
+from bot.late import Composed, TakenOver, compose, finish, takes_passive
 from bot.push_events import ClickEvent, ScanEvent, SubscribeEvent
 from bot.replies import TEXT_LIMIT, Reply, TextReply, from_data, to_data
 from bot.router import NEEDS_WORK, Context, Dispatcher
@@ -159,6 +159,8 @@ class Engine:
             return None
         if reply is None:
             return None, NOTHING
+        if not takes_passive(served.account, reply):
+            return None
         if isinstance(reply, TextReply) and len(reply.content) * 4 > TEXT_LIMIT < len(reply.content.encode()):
             return None
         return reply, to_data(reply)
@@ -193,7 +195,9 @@ class Engine:
                 await wait_for_turn(job.fan_id, job.key, self._clock)
                 return await self._handle(job)
         finally:
-            del self._jobs[job.key]
+            # Unless this process has taken its own push over meanwhile, after stalling for a whole lease.
+            if self._jobs.get(job.key) is job:
+                del self._jobs[job.key]
 
     async def _handle(self, job: Job) -> Reply | None:
         now = self._clock.now()
@@ -210,6 +214,9 @@ class Engine:
             log.error("handler failed", kind=job.message.kind, error=describe(error))
             failed = f"handler:{type(error).__name__}"
             reply = SORRY
+            # What it had arranged so far goes with it: half a feature is worse than none.
+            context.later.clear()
+            context.change = None
         speaks = job.fan_id is not None and isinstance(job.message, HEARS)
         held = await pushes.held_for(job.fan_id) if speaks and job.fan_id is not None else []
         composed = compose(reply, context, held, failed)

@@ -11,15 +11,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from bot.replies import TEXT_LIMIT, Reply, TextReply, from_data, split_text, to_customer_message, to_data
+from bot.replies import TEXT_LIMIT, Reply, TextReply, TransferReply, from_data, split_text, to_customer_message, to_data
 from bot.router import Context
 from kit.ids import key_of
+from scrm.accounts.service import AccountView
 from scrm.db import Transaction, command
 from scrm.outreach import service as outreach
 from scrm.pushes import service as pushes
 from scrm.pushes.service import DialogueChange, Held
 
 BETWEEN_HELD_AND_NEW = "\n\n"
+
+
+def takes_passive(account: AccountView, reply: Reply) -> bool:
+    """Tell whether the platform takes a reply in the request: of a mini-program nothing but a transfer."""
+    return account.kind != "miniprogram" or isinstance(reply, TransferReply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +45,13 @@ def compose(reply: Reply | None, context: Context, held: Sequence[Held], failed:
     if reply is not None:
         replies.append(reply)
     parts = [part for single in _joined(replies) for part in _parts(single)]
+    passive = parts.pop(0) if parts and takes_passive(context.account, parts[0]) else None
     following: list[tuple[Mapping[str, Any], Mapping[str, Any] | None]] = [
-        (body, to_data(part)) for part in parts[1:] if (body := to_customer_message(part)) is not None
+        (body, to_data(part)) for part in parts if (body := to_customer_message(part)) is not None
     ]
     following += [(body, None) for body in context.later]
     return Composed(
-        passive=parts[0] if parts else None,
+        passive=passive,
         following=tuple(following),
         released=tuple(item.id for item in held),
         change=context.change,

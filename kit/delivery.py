@@ -1,6 +1,6 @@
 """How the delivery of a message ended, in words that the business and its gateways share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -32,4 +32,4 @@ class Sender:
     account_id: int
     kind: str  # service | subscription | miniprogram
     appid: str
-    secret: str
+    secret: str = field(repr=False)
