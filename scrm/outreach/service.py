@@ -26,7 +26,7 @@ async def facts_about(raw: Connection, fan_id: int, now: datetime, *, except_mes
     """
     fan = await raw.fetchrow(
         """
-        SELECT f.member_id, f.account_id, f.following, a.kind, a.verified, a.enabled
+        SELECT f.member_id, f.account_id, f.following, f.follow_changed_at, a.kind, a.verified, a.enabled
         FROM fan f JOIN account a ON a.id = f.account_id WHERE f.id = $1
         """,
         fan_id,
@@ -58,7 +58,11 @@ async def facts_about(raw: Connection, fan_id: int, now: datetime, *, except_mes
         except_message,
     )
     windows = open_windows(fan["kind"], acts, [row["created_at"] for row in sent], now, MARGIN)
-    return Facts(fan["kind"], fan["verified"], fan["enabled"], fan["following"], tuple(windows), now)
+    # Only followers can write, click or scan, so whoever did since we last heard of it follows: also a follower
+    # from before our time, or one whose return never reached us.
+    changed = fan["follow_changed_at"]
+    following = fan["following"] or any(changed is None or at > changed for at in acts.values())
+    return Facts(fan["kind"], fan["verified"], fan["enabled"], following, tuple(windows), now)
 
 
 @command

@@ -54,5 +54,6 @@ def check(data: object) -> dict[str, Any]:
     try:
         return _ADAPTER.validate_python(data).model_dump()
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise Invalid(f"回复内容有误：{where or 'reply'}", field=f"reply.{where}") from None
+        # The first part of a place is the type whose model was tried, and no field of the reply.
+        where = ".".join(["reply", *(str(part) for part in error.errors()[0]["loc"][1:])])
+        raise Invalid(f"回复内容有误：{where}", field=where) from None

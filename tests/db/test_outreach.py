@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from tortoise.context import TortoiseContext
 
 from kit.delivery import Delivery, Outcome
@@ -316,94 +315,57 @@ class TestSending:
         assert await states() == [("sent", "success")]
 
 
-class Outbox(RuleBasedStateMachine):
-    """Workers that claim, send, die and come back in any order: no message is handed over twice without being
-    told so, none of a fan overtakes an earlier one, and nothing leaves a final state."""
-
-    FINAL = frozenset({"sent", "refused", "failed", "unknown"})
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, url: str) -> None:
-        super().__init__()
-        self._loop, self._url = loop, url
-        self.now = 2.0
-        self.claimed: list[Outgoing] = []
-        self.sending: list[Outgoing] = []
-        self.handed_over: list[Outgoing] = []
-        self.final: dict[int, str] = {}
-
-    def run(self, work: Any) -> Any:
-        return self._loop.run_until_complete(work)
-
-    @initialize(messages=st.lists(st.integers(0, 2), min_size=1, max_size=8))
-    def begin(self, messages: list[int]) -> None:
-        async def prepare() -> None:
-            account = await make_account()
-            fans = [await talking(account) for _ in range(3)]
-            for n, who in enumerate(messages):
-                await say(fans[who], (fans[who].id, n))
-
-        self.opened = scrm_db.database(self._url, pool=1)
-        self.run(self.opened.__aenter__())
-        self.transaction = scrm_db.transaction()
-        self.run(self.transaction.__aenter__())
-        self.run(prepare())
-
-    @rule(seconds=st.sampled_from([1.0, 29.0, 31.0]))
-    def time_passes(self, seconds: float) -> None:
-        self.now += seconds
-
-    @rule(limit=st.integers(1, 3))
-    def claims(self, limit: int) -> None:
-        for item in self.run(claim(self.now, limit=limit)):
-            assert item.id not in {other.id for other in self.sending}
-            self.claimed.append(item)
-
-    @rule(data=st.data())
-    def starts(self, data: st.DataObject) -> None:
-        if not self.claimed:
-            return
-        item = self.claimed.pop(data.draw(st.integers(0, len(self.claimed) - 1)))
-        if self.run(start(item, now=self.now)) == [None]:
-            earlier = [other for other in self.handed_over if other.fan_id == item.fan_id and other.id > item.id]
-            assert earlier == []
-            self.handed_over.append(item)
-            self.sending.append(item)
-
-    @rule(data=st.data(), outcome=st.sampled_from(list(Outcome)))
-    def settles(self, data: st.DataObject, outcome: Outcome) -> None:
-        if self.sending:
-            item = self.sending.pop(data.draw(st.integers(0, len(self.sending) - 1)))
-            self.run(settle(item, outcome, self.now))
-
-    @rule()
-    def dies_and_somebody_recovers(self) -> None:
-        self.claimed.clear()
-        self.sending.clear()
-        self.run(outreach.recover(now=at(self.now)))
-
-    @invariant()
-    def final_states_are_never_left(self) -> None:
-        for row in self.run(fetch("SELECT id, state FROM outbox")) if hasattr(self, "transaction") else []:
-            assert self.final.get(row["id"], row["state"]) == row["state"]
-            if row["state"] in self.FINAL:
-                self.final[row["id"]] = row["state"]
-
-    def teardown(self) -> None:
-        if hasattr(self, "transaction"):
-            error = RuntimeError("roll back")
-            with pytest.raises(RuntimeError, match="roll back"):
-                self.run(self.transaction.__aexit__(RuntimeError, error, None))
-            self.run(self.opened.__aexit__(None, None, None))
+FINAL = {"sent", "refused", "failed", "unknown"}
+STEPS = st.one_of(
+    st.tuples(st.just("claim"), st.integers(1, 3)),
+    st.tuples(st.just("start"), st.integers(0, 9)),
+    st.tuples(st.just("settle"), st.sampled_from(list(Outcome))),
+    st.tuples(st.just("wait"), st.sampled_from([1, 29, 31])),
+    st.tuples(st.just("die"), st.none()),
+)
 
 
-def test_workers_in_any_order_of_events(worker_database_url: str) -> None:
-    loop = asyncio.new_event_loop()
-    try:
-        run_state_machine_as_test(
-            lambda: Outbox(loop, worker_database_url),
-            settings=settings(
-                max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-            ),
-        )
-    finally:
-        loop.close()
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(said=st.lists(st.integers(0, 2), min_size=1, max_size=8), steps=st.lists(STEPS, min_size=5, max_size=40))
+async def test_workers_that_claim_send_die_and_recover_in_any_order(
+    tx_db: Transaction, said: list[int], steps: list[tuple[str, Any]]
+) -> None:
+    """Handed over again only after a retry, never ahead of an earlier one of the fan, and final is final."""
+    await tx_db.connection.execute("DELETE FROM outbox")
+    account = await make_account()
+    fans = [await talking(account) for _ in range(3)]
+    for n, who in enumerate(said):
+        await say(fans[who], (account, n))
+    now = 2.0
+    claimed: list[Outgoing] = []
+    sending: list[Outgoing] = []
+    handed_over: list[Outgoing] = []
+    may_go_again: set[int] = set()
+    final: dict[int, str] = {}
+    for step, argument in steps:
+        if step == "claim":
+            claimed += await claim(now, limit=argument)
+        elif step == "start" and claimed:
+            item = claimed.pop(argument % len(claimed))
+            if await start(item, now=now) == [None]:
+                assert all(other.id != item.id for other in handed_over) or item.id in may_go_again
+                assert not [other for other in handed_over if other.fan_id == item.fan_id and other.id > item.id]
+                may_go_again.discard(item.id)
+                handed_over.append(item)
+                sending.append(item)
+        elif step == "settle" and sending:
+            item = sending.pop(0)
+            await settle(item, argument, now)
+            if argument is Outcome.RETRY and item.id not in final:
+                may_go_again.add(item.id)
+        elif step == "wait":
+            now += argument
+        elif step == "die":
+            claimed, sending = [], []
+            await outreach.recover(now=at(now))
+        for row in await fetch("SELECT id, state FROM outbox"):
+            assert final.get(row["id"], row["state"]) == row["state"]
+            if row["state"] in FINAL:
+                final[row["id"]] = row["state"]

@@ -25,6 +25,7 @@ SECRET_KEY = "a key for processes under test"
 START_SECONDS = 20.0
 
 WELCOME = "欢迎来到七号店"
+FALLBACK = "您好，已收到您的消息。回复“帮助”可查看我能为您做什么。"
 HOURS = "周一至周日 9:00-21:00"
 SCENE = "store-7"
 # A text longer than WeChat's 2048 bytes: one passive reply, and one message by the door out.

@@ -5,8 +5,9 @@ import os
 import random
 import signal
 import sys
+import tempfile
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -206,7 +207,8 @@ async def test_the_gate_is_asked_again_when_the_turn_comes(
     for fan in house.fans:
         await house.say(fan, "hello", START)
     async with scrm_db.connection() as raw:
-        await raw.execute("UPDATE fan SET following = false WHERE id = $1", house.fans[0])
+        left = "UPDATE fan SET following = false, follow_changed_at = $2 WHERE id = $1"
+        await raw.execute(left, house.fans[0], START)
         await raw.execute("UPDATE outbox SET due_at = $2 WHERE fan_id = $1", house.fans[1], START + timedelta(hours=48))
     messenger = Messenger()
     async with running(worker(database_url, house, messenger, clock)):
@@ -336,13 +338,20 @@ class Server:
         await asyncio.to_thread(self._server.ensure_postgres_running)
 
 
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """A folder outside pytest's own, which pytest closes to the user that a server runs as when tests run as root."""
+    with tempfile.TemporaryDirectory(prefix="fensi_test_") as folder:
+        yield Path(folder) / "pg"
+
+
 AWAY_SECONDS = float(os.environ.get("FENSI_TEST_AWAY_SECONDS", "2"))
 
 
 @pytest.mark.timeout(180)
 @pytest.mark.filterwarnings("ignore::UserWarning")  # platformdirs, in a shell without a login session
-async def test_a_worker_outlives_its_database(tmp_path_factory: pytest.TempPathFactory) -> None:
-    server = Server(tmp_path_factory.mktemp("pg"))
+async def test_a_worker_outlives_its_database(server_folder: Path) -> None:
+    server = Server(server_folder)
     registry: Registry[asyncio.Queue[int]] = Registry()
 
     @registry.job("note", timeout=5)

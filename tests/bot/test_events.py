@@ -1,0 +1,160 @@
+"""What events do: whom they are about, what follows from them, and that an unknown one is kept."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.wire import EVENTS, MESSAGES
+from kit.clock import ManualClock
+from simulator import wire
+from tests.bot.house import House
+from tests.bot.metered import counted
+from tests.unit.bot import pushes as documented
+
+
+async def test_an_event_about_the_account_makes_no_fan(house: House) -> None:
+    account = await house.account()
+    server = await house.server()
+    report = account.event(
+        "mphelper", "MASSSENDJOBFINISH", MsgID=1000001625, Status="sendsuccess", TotalCount=100, SentCount=95
+    )
+    assert [(await report.to(server)).raw for _ in range(2)] == [b"success"] * 2
+    ((kind, payload),) = await house.events(account)
+    assert (kind, payload["msg_id"], payload["total"], payload["sent"]) == (
+        "wechat.event.masssendjobfinish",
+        "1000001625",
+        100,
+        95,
+    )
+    assert await house.rows("SELECT 1 FROM fan WHERE account_id = $1", account.id) == []
+    rows = await house.rows("SELECT fan_id, member_id FROM event WHERE account_id = $1", account.id)
+    assert rows == [{"fan_id": None, "member_id": None}]
+
+
+async def test_unknown_types_are_stored_whole_and_answered_success(house: House) -> None:
+    account = await house.account()
+    server = await house.server()
+    new = account.event("oFan", "quantum_leap", EventKey="k", Depth={"Inner": "1"})
+    async with counted("fensi_pushes_total", by=1, kind="wechat.event.unknown", outcome="answered"):
+        assert [(await new.to(server)).raw for _ in range(2)] == [b"success"] * 2
+    message = account.message("oFan", "hologram", Beam="b")
+    assert (await message.to(server)).status == 200
+    assert await house.events(account) == [
+        (
+            "wechat.event.unknown",
+            {
+                "MsgType": "event",
+                "Event": "quantum_leap",
+                "EventKey": "k",
+                "Depth": {"Inner": "1"},
+                "CreateTime": str(account.now()),
+            },
+        ),
+        (
+            "wechat.unknown",
+            {
+                "MsgType": "hologram",
+                "Beam": "b",
+                "CreateTime": str(account.now()),
+                "MsgId": message.body["MsgId"],
+            },
+        ),
+    ]
+
+
+@pytest.mark.parametrize("fmt", ["xml", "json"])
+async def test_everything_documented_is_accepted_once_and_stored_under_its_kind(house: House, fmt: str) -> None:
+    account = await house.account(fmt=fmt)
+    server = await house.server()
+    samples = {**documented.MESSAGES, **{f"event.{name}": body for name, body in documented.EVENTS.items()}}
+    assert len(samples) == len(MESSAGES) + len(EVENTS)
+    expected = []
+    for n, (name, sample) in enumerate(samples.items()):
+        # All samples are of one fan, and messages among them share one MsgId.
+        body = {**wire.from_xml(sample), "CreateTime": account.now() - n}
+        if "MsgId" in body:
+            body["MsgId"] = str(9_000_000 + n)
+        plain = account.render(body)
+        for _ in range(2):
+            sealed, envelope = account.envelope(plain)
+            answer = await account.post(server, envelope, account.signed(sealed=sealed))
+            assert answer.status == 200, (name, answer.raw)
+        expected.append(f"wechat.{name}")
+    assert await house.kinds(account) == expected
+    assert await house.rows("SELECT 1 FROM push WHERE account_id = $1 AND state = 'running'", account.id) == []
+
+
+async def test_follow_unfollow_and_follow_again(house: House, clock: ManualClock) -> None:
+    account = await house.account()
+    server = await house.server()
+    seen = []
+    for name in ("subscribe", "unsubscribe", "subscribe"):
+        await account.event("oFan", name, EventKey="").to(server)
+        fan = await house.fan(account, "oFan")
+        assert fan is not None
+        seen.append((fan.id, fan.person_id, fan.following, fan.follow_count))
+        clock.advance(seconds=1)
+    assert len({row[:2] for row in seen}) == 1
+    assert [row[2:] for row in seen] == [(True, 1), (False, 1), (True, 2)]
+    # Each follow asks the platform who it is, but one question that waits is enough.
+    jobs = await house.rows("SELECT payload FROM pgqueuer WHERE dedupe_key = $1", f"profile:{seen[0][0]}")
+    assert [bytes(job["payload"]) for job in jobs] == [b'{"fan_id": %d}' % seen[0][0]]
+
+
+async def test_an_older_unfollow_that_arrives_later_changes_nothing(house: House, clock: ManualClock) -> None:
+    account = await house.account()
+    server = await house.server()
+    await account.event("oFan", "subscribe", EventKey="").to(server)
+    await account.event("oFan", "unsubscribe", EventKey="", at=account.now() - 5).to(server)
+    fan = await house.fan(account, "oFan")
+    assert fan is not None
+    assert fan.following
+
+
+async def test_a_channel_counts_a_person_once(house: House, clock: ManualClock) -> None:
+    account = await house.account()
+    server = await house.server()
+    follow = account.event("oFan", "subscribe", EventKey="qrscene_store-7", Ticket="T")
+    scans = [account.event("oFan", "SCAN", EventKey="store-7", Ticket="T", at=account.now() + n) for n in (1, 2)]
+    clock.advance(seconds=10)
+    for push in (follow, follow, *scans, *scans):
+        await push.to(server)
+    touches = await house.rows(
+        "SELECT c.scene, t.first_at, t.last_at, t.followed_at FROM channel_touch t JOIN channel c ON c.id = t.channel_id "
+        "WHERE c.account_id = $1",
+        account.id,
+    )
+    start = clock.now() - timedelta(seconds=10)
+    assert touches == [
+        {
+            "scene": "store-7",
+            "first_at": start,
+            "last_at": start + timedelta(seconds=2),
+            "followed_at": start,
+        }
+    ]
+    assert await house.kinds(account) == ["wechat.event.subscribe", "wechat.event.scan", "wechat.event.scan"]
+
+
+async def test_a_delivery_report_is_noted_on_the_message(house: House) -> None:
+    account = await house.account()
+    server = await house.server()
+    await account.event("oFan", "subscribe", EventKey="").to(server)
+    await house.rows(
+        """
+        WITH d AS (
+            INSERT INTO outreach_decision
+                (key, account_id, fan_id, member_id, purpose, allowed, reason, facts, decided_at)
+            SELECT gen_random_uuid(), account_id, id, member_id, 'service', true, 'x', '{}', $2 FROM fan
+            WHERE account_id = $1 RETURNING id, account_id, fan_id
+        )
+        INSERT INTO outbox (decision_id, account_id, fan_id, body, state, due_at, created_at, platform_id)
+        SELECT id, account_id, fan_id, '{}', 'sent', $2, $2, '200163836' FROM d RETURNING id
+        """,
+        account.id,
+        house.clock.now(),
+    )
+    report = account.event("oFan", "TEMPLATESENDJOBFINISH", MsgID=200163836, Status="failed:user block")
+    assert (await report.to(server)).raw == b"success"
+    rows = await house.rows("SELECT state, detail FROM outbox WHERE account_id = $1", account.id)
+    assert rows == [{"state": "sent", "detail": "failed:user block"}]
