@@ -65,9 +65,10 @@ class Callback:
         arrived = loop.time()
         served = await self._served(request)
         if (request.content_length or 0) > MAX_BODY:
-            metrics.PUSH_REFUSED.labels("too_large").inc()
-            return _refuse(413, "too_large")
+            raise HTTPRequestEntityTooLarge(max_size=MAX_BODY)
         body = await request.read()
+        if len(body) > MAX_BODY:  # it came in pieces
+            raise HTTPRequestEntityTooLarge(max_size=MAX_BODY)
         if is_probe(body):
             return _success()
         now = int(self._clock.now().timestamp())
@@ -131,6 +132,12 @@ class Callback:
                 return _refuse(413, "too_large")
             except web.HTTPException as error:
                 return _refuse(error.status, error.reason)
+            except web.RequestPayloadError:
+                # It broke off, or is packed in a way that does not unpack.
+                metrics.PUSH_REFUSED.labels("body").inc()
+                response = _refuse(400, "body")
+                response.force_close()
+                return response
             except Exception as error:  # noqa: BLE001  # promised at the top of this file
                 log.error("push failed", error=describe(error))
                 return _refuse(503, "internal")

@@ -44,7 +44,7 @@ __all__ = [
     "parse_message",
 ]
 
-_MAX_NAME: Final = 64  # characters of an openid, as the fan table holds them; real ones have 28
+MAX_NAME: Final = 64  # characters of an openid, as the fan table holds them; real ones have 28
 _MAX_TIME: Final = 2**32  # seconds; anything later is no time but garbage
 
 
@@ -145,7 +145,7 @@ def parse_message(fields: Mapping[str, Any]) -> Message:
     if not isinstance(msg_type, str) or not msg_type:
         raise MalformedPush("field:MsgType")
     openid = fields.get("FromUserName")
-    if not isinstance(openid, str) or not 0 < len(openid) <= _MAX_NAME:
+    if not isinstance(openid, str) or not 0 < len(openid) <= MAX_NAME:
         raise MalformedPush("field:FromUserName")
     created_at = read_integer(fields.get("CreateTime"))
     if created_at is None or not 0 <= created_at < _MAX_TIME:

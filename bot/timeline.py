@@ -103,7 +103,7 @@ def subject_of(message: Message) -> str | None:
     """Return the openid a push is about; None when it is about the account itself."""
     if isinstance(message, push_events.AuthorizationEvent):
         # The sender is the platform's own name; the person stands inside.
-        return message.subject_openid if 0 < len(message.subject_openid) <= MAX_NAME else None
+        return message.subject_openid if 0 < len(message.subject_openid) <= messages.MAX_NAME else None
     return None if message.kind in ABOUT_THE_ACCOUNT else message.openid
 
 

@@ -38,6 +38,7 @@ MODELS = [
     "scrm.replies.models",
     "scrm.menus.models",
     "scrm.outreach.models",
+    "scrm.points.models",
 ]
 
 # Postgres errors after which the same transaction may simply be run again. They arrive raw from asyncpg.
@@ -50,6 +51,7 @@ AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the pool's word for a connection that is lost while it is lent
     asyncpg.TooManyConnectionsError,
     TimeoutError,
 )

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+import itertools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -33,7 +35,9 @@ from tests.bot.platform import Account, Push
 from worker.outbox import OutboxWorker
 
 T = TypeVar("T")
+_numbers = itertools.count(1)
 SECRET_KEY = "the key of the tests, long enough"
+TOKEN = "callbacktoken"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
 
@@ -51,9 +55,7 @@ async def composed(
         directory = Directory(sealer)
         await directory.refresh()
         engine = Engine(Dispatcher(routers), clock, tasks, budget=budget)
-        yield Services(
-            settings, url, clock, sealer, tasks, state, clients, WeChatMessenger(clients), directory, engine
-        )
+        yield Services(settings, url, clock, sealer, tasks, state, clients, WeChatMessenger(clients), directory, engine)
         await tasks.drain(5)
 
 
@@ -126,6 +128,15 @@ class _Unobserved:
     def recovered(self, given_back: int, unknown: int) -> None: ...
 
 
+async def until(condition: Callable[[], Awaitable[object]], within: float = 5) -> None:
+    """Wait until something shows that announces itself to nobody, such as a row written by another process."""
+    async with asyncio.timeout(within):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.005)
+
+
 class House:
     """Servers on one database, and the accounts they serve."""
 
@@ -134,7 +145,6 @@ class House:
         self.clock = clock
         self._http = http
         self._servers: list[Server] = []
-        self._count = 0
 
     async def server(
         self,
@@ -169,25 +179,23 @@ class House:
         fmt: str = "xml",
         verified: bool = True,
         appid: str | None = None,
-        token: str = "callbacktoken",
         aes_key: str | None = AES_KEY,
     ) -> Account:
         """Add an account, here and at the platform."""
-        self._count += 1
-        appid = appid or f"wx{id(self):x}{self._count}"
+        appid = appid or f"wx{next(_numbers):016x}"
         account_id = await add(
             Sealer(SECRET_KEY),
             kind=kind,
             name="测试号",
             appid=appid,
             secret="appsecret",
-            token=token,
+            token=TOKEN,
             aes_key=aes_key,
             mode=mode,
             verified=verified,
             now=self.clock.now(),
         )
-        return Account(account_id, appid, token, aes_key or "", mode, fmt, self.clock, self._http)
+        return Account(account_id, appid, TOKEN, aes_key or "", mode, fmt, self.clock, self._http)
 
     async def rule(self, account: Account, match: str, pattern: str, answer: str | Mapping[str, Any]) -> None:
         reply = {"type": "text", "content": answer} if isinstance(answer, str) else dict(answer)
@@ -218,6 +226,14 @@ class House:
         """Return the key under which a message with a MsgId is accepted."""
         return key_of("push", push.account.id, f"{push.body['FromUserName']}:{push.body['MsgId']}")
 
+    async def stored(self, account: Account, count: int) -> None:
+        """Wait until so many pushes of an account have been accepted."""
+
+        async def enough() -> bool:
+            return len(await self.rows("SELECT 1 FROM push WHERE account_id = $1", account.id)) >= count
+
+        await until(enough)
+
     async def rows(self, sql: str, *args: object) -> list[dict[str, Any]]:
         return [dict(row) for row in await db.fetch(sql, *args)]
 
@@ -242,6 +258,4 @@ class House:
 
 def db_json(value: str | None) -> Any:
     """Read a jsonb column as asyncpg gives it."""
-    import json
-
     return None if value is None else json.loads(value)

@@ -97,9 +97,10 @@ class Account:
     def _open(self, status: int, raw: bytes) -> dict[str, Any] | None:
         if status != 200 or raw == b"success":
             return None
-        read = wire.from_json if self.fmt == "json" else wire.from_xml
+        read = wire.from_json if raw.startswith(b"{") else wire.from_xml
         reply = read(raw)
-        if self.mode == "plain":
+        if "Encrypt" not in reply:
+            assert self.mode != "safe"
             return reply
         signed = (str(reply["TimeStamp"]), str(reply["Nonce"]), str(reply["Encrypt"]))
         assert reply["MsgSignature"] == wire.signature(self.token, *signed)

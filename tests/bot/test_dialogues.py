@@ -124,4 +124,3 @@ async def test_a_dialogue_that_nobody_knows_any_more_leaves_the_fan_to_the_other
     await house.rule(account, "exact", "你好", "您好")
     await account.text("oFan", "开始").to(await house.server(old))
     assert await say(account, await house.server(*ROUTERS), "你好") == ["您好"]
-

@@ -7,8 +7,8 @@ import pytest
 from bot.replies import TextReply
 from handlers import ROUTERS
 from tests.bot.desk import Desk, quick
-from tests.bot.house import House
-from tests.bot.metered import counted
+from tests.bot.house import House, until
+from tests.bot.metered import counted, reading
 
 
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
@@ -20,12 +20,16 @@ async def test_a_repetition_while_the_first_is_still_worked_on_waits_for_its_ans
     second = await house.server(desk.router) if where == "elsewhere" else first
     push = account.text("oFan", "慢")
     desk.close("慢")
-    async with counted("fensi_push_duplicates_total", by=2), asyncio.TaskGroup() as group:
+    before = reading("fensi_push_duplicates_total")
+
+    async def both_came() -> bool:
+        return reading("fensi_push_duplicates_total") == before + 2
+
+    async with asyncio.TaskGroup() as group:
         answers = [group.create_task(push.to(first))]
         await desk.begun("慢")
         answers += [group.create_task(push.to(second)) for _ in range(2)]
-        while sum(server.services.engine.busy for server in {first, second}) < (2 if where == "here" else 3):
-            await asyncio.sleep(0.005)
+        await until(both_came)
         desk.open("慢")
     assert [answer.result().text for answer in answers] == ["答慢"] * 3
     assert desk.log == [("begun", "慢"), ("ended", "慢")]
@@ -112,5 +116,3 @@ async def test_a_push_whose_row_was_pruned_is_still_known(house: House) -> None:
     await house.rows("DELETE FROM push WHERE key = $1 RETURNING key", house.key(push))
     assert (await push.to(server)).raw == b"success"
     assert await house.kinds(account) == ["wechat.text"]
-
-

@@ -31,6 +31,17 @@ async def test_an_event_about_the_account_makes_no_fan(house: House) -> None:
     assert rows == [{"fan_id": None, "member_id": None}]
 
 
+@pytest.mark.parametrize(("person", "fans"), [("oPerson", ["oPerson"]), ("", []), ("o" * 65, [])])
+async def test_a_privacy_event_is_about_the_person_inside(house: House, person: str, fans: list[str]) -> None:
+    account = await house.account("miniprogram", fmt="json")
+    server = await house.server()
+    revoked = account.event("oThePlatform", "user_authorization_revoke", OpenID=person, AppID="wx1", RevokeInfo="6")
+    assert (await revoked.to(server)).raw == b"success"
+    assert await house.kinds(account) == ["wechat.event.user_authorization_revoke"]
+    rows = await house.rows("SELECT openid FROM fan WHERE account_id = $1", account.id)
+    assert [row["openid"] for row in rows] == fans
+
+
 async def test_unknown_types_are_stored_whole_and_answered_success(house: House) -> None:
     account = await house.account()
     server = await house.server()
@@ -120,8 +131,10 @@ async def test_a_channel_counts_a_person_once(house: House, clock: ManualClock) 
     for push in (follow, follow, *scans, *scans):
         await push.to(server)
     touches = await house.rows(
-        "SELECT c.scene, t.first_at, t.last_at, t.followed_at FROM channel_touch t JOIN channel c ON c.id = t.channel_id "
-        "WHERE c.account_id = $1",
+        """
+        SELECT c.scene, t.first_at, t.last_at, t.followed_at
+        FROM channel_touch t JOIN channel c ON c.id = t.channel_id WHERE c.account_id = $1
+        """,
         account.id,
     )
     start = clock.now() - timedelta(seconds=10)

@@ -148,12 +148,13 @@ class TestWithoutCustomerServiceMessages:
         await account.text("oFan", "慢").to(server)
         desk.open("慢")
         await server.idle()
-        for name, fields in {
+        unread: dict[str, dict[str, Any]] = {
             "VIEW": {"EventKey": "http://x"},
             "LOCATION": {"Latitude": "1", "Longitude": "2"},
             "TEMPLATESENDJOBFINISH": {"MsgID": "1", "Status": "success"},
             "unsubscribe": {"EventKey": ""},
-        }.items():
+        }
+        for name, fields in unread.items():
             assert (await account.event("oFan", name, **fields).to(server)).raw == b"success", name
         assert (await account.event("oFan", "subscribe", EventKey="", at=account.now() + 1).to(server)).text == "答慢"
         assert (await account.text("oFan", "好").to(server)).text == "答好"
@@ -183,7 +184,13 @@ class TestWithoutCustomerServiceMessages:
         assert (await account.text("oFan", "你好").to(server)).text is not None
 
 
-CARD = {"type": "miniprogrampage", "title": "会员中心", "appid": "wxmini", "pagepath": "pages/me", "thumb_media_id": "t1"}
+CARD = {
+    "type": "miniprogrampage",
+    "title": "会员中心",
+    "appid": "wxmini",
+    "pagepath": "pages/me",
+    "thumb_media_id": "t1",
+}
 
 
 async def test_a_card_follows_by_the_door_out(house: House) -> None:

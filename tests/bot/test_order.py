@@ -21,16 +21,10 @@ async def test_one_message_at_a_time_in_order_across_two_processes(house: House,
             if n + 1 < len(texts):
                 push = account.text("oFan", texts[n + 1])
                 answers.append(group.create_task(push.to(servers[(n + 1) % 2])))
-                await _stored(house, len(texts[: n + 2]), account.id)
+                await house.stored(account, n + 2)
             desk.open(text)
     assert desk.log == [(what, text) for text in texts for what in ("begun", "ended")]
     assert [answer.result().text for answer in answers] == [f"答{text}" for text in texts]
-
-
-async def _stored(house: House, count: int, account_id: int) -> None:
-    async with asyncio.timeout(5):
-        while len(await house.rows("SELECT 1 FROM push WHERE account_id = $1", account_id)) < count:
-            await asyncio.sleep(0.005)
 
 
 async def test_a_crowd_of_one_fans_messages_never_overlaps(house: House, desk: Desk) -> None:
@@ -56,7 +50,7 @@ async def test_messages_that_wait_in_one_process_keep_their_order(house: House, 
     async with asyncio.TaskGroup() as group:
         for n, text in enumerate(texts):
             group.create_task(account.text("oFan", text).to(server))
-            await _stored(house, n + 1, account.id)
+            await house.stored(account, n + 1)
         desk.open(texts[0])
     assert [text for what, text in desk.log if what == "begun"] == texts
 
@@ -84,7 +78,7 @@ async def test_a_quick_answer_waits_for_the_message_before_it(house: House, desk
         slow = group.create_task(account.text("oFan", "慢").to(first))
         await desk.begun("慢")
         fast = [group.create_task(account.text("oFan", "快").to(server)) for server in (first, second)]
-        await _stored(house, 3, account.id)
+        await house.stored(account, 3)
         rows = await house.rows("SELECT state FROM push WHERE account_id = $1", account.id)
         assert [row["state"] for row in rows] == ["running"] * 3
         # Somebody else's is not held up.

@@ -1,6 +1,7 @@
 """A worker that dies or stalls while it works on a push: somebody else answers, and nothing is said twice."""
 
 import asyncio
+
 import aiohttp
 import pytest
 
@@ -10,7 +11,7 @@ from bot.replies import Reply, TextReply
 from bot.router import Context
 from kit.clock import ManualClock
 from tests.bot.desk import Desk
-from tests.bot.house import House
+from tests.bot.house import House, until
 from tests.bot.metered import counted
 from tests.bot.platform import Answer, Push
 from tests.bot.test_late import follow, text_body
@@ -90,11 +91,10 @@ async def test_recovery_keeps_each_fans_order_and_serves_fans_side_by_side(
     requests = []
     for fan in ("oA", "oB"):
         await follow(account, server, fan)
-        for n, text in enumerate(("一", "二")):
+        for text in ("一", "二"):
             clock.advance(seconds=0.001)
             requests.append(asyncio.ensure_future(account.text(fan, text).to(dying)))
-            while len(await house.rows("SELECT 1 FROM push WHERE fields->>'FromUserName' = $1", fan)) <= n:
-                await asyncio.sleep(0.005)
+            await house.stored(account, len(requests) + 1 + ["oA", "oB"].index(fan))
     await dying.die()
     await asyncio.gather(*requests, return_exceptions=True)
     desk.log.clear()
@@ -220,9 +220,10 @@ class TestStalled:
 
 
 async def _taken(house: House, push: Push) -> None:
-    async with asyncio.timeout(5):
-        while (await house.push(push))["attempts"] < 2:
-            await asyncio.sleep(0.005)
+    async def again() -> bool:
+        return bool((await house.push(push))["attempts"] == 2)
+
+    await until(again)
 
 
 async def test_leases_of_what_is_worked_on_are_kept(house: House, desk: Desk, clock: ManualClock) -> None:
@@ -234,9 +235,11 @@ async def test_leases_of_what_is_worked_on_are_kept(house: House, desk: Desk, cl
     request = asyncio.ensure_future(push.to(server))
     await desk.begun("慢")
     clock.advance(seconds=3)
-    async with asyncio.timeout(5):
-        while (await house.push(push))["lease_until"] != clock.now() + LEASE:
-            await asyncio.sleep(0.05)
+
+    async def renewed() -> bool:
+        return bool((await house.push(push))["lease_until"] == clock.now() + LEASE)
+
+    await until(renewed)
     turns = await house.rows("SELECT lease_until FROM turn WHERE push_key = $1", house.key(push))
     assert turns == [{"lease_until": clock.now() + LEASE}]
     keeper.cancel()

@@ -64,10 +64,8 @@ def column(model: type[Model], name: str) -> str:
     return model._meta.fields_db_projection[name]
 
 
-def words(value: object) -> str | None:
+def words(value: object) -> str:
     """Return a default as SQL writes it."""
-    if value is None or isinstance(value, type):
-        return None
     if isinstance(value, bool):
         return str(value).lower()
     return f"'{value}'" if isinstance(value, str) else str(value)
@@ -95,7 +93,7 @@ def declared(models: dict[str, type[Model]]) -> Iterator[tuple[str, dict[str, An
             columns[column(model, name)] = (
                 f"character varying({varchar[1]})" if varchar else TYPES[sql_type],
                 "null" if field.null else "not null",
-                "identity" if field.generated else words(getattr(field, "db_default", None)),
+                "identity" if field.generated else words(field.db_default) if field.has_db_default() else None,
             )
             if field.unique and not field.pk:
                 keys.add(f"UNIQUE ({column(model, name)})")

@@ -127,6 +127,17 @@ class TestSay:
         await happens(fan, TEXT, at(4))
         assert (await say(fan, "text", at(5))).reason == "window:message"
 
+    async def test_whoever_writes_follows_until_they_are_known_to_have_left(self, tx_db: Transaction) -> None:
+        """A follower from before our time, one who left, and one whose return never reached us."""
+        fan = await make_fan(await make_account())
+        assert (await say(fan, "before", at(0))).reason == "not_following"
+        await happens(fan, TEXT, at(1))
+        assert (await say(fan, "wrote", at(2))).reason == "window:message"
+        await happens(fan, UNFOLLOW, at(3))
+        assert (await say(fan, "left", at(4))).reason == "not_following"
+        await happens(fan, TEXT, at(5))
+        assert (await say(fan, "wrote again", at(6))).reason == "window:message"
+
     async def test_another_fans_words_open_nothing(self, tx_db: Transaction) -> None:
         account = await make_account()
         await talking(account)

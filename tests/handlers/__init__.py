@@ -1,0 +1,1 @@
+"""What the account says, as a person at the simulator's phone hears it."""

@@ -1,0 +1,178 @@
+"""Typed endpoints: a handler's signature says what it takes and gives; validation and OpenAPI follow from it.
+
+    @surface.get("/gifts/{gift_id}", errors=[NotFound])
+    async def gift(call: Call, gift_id: int) -> GiftView:
+        "A gift of the points mall."
+
+A parameter named `body` or `query` is a pydantic model of that part of the request, one that stands in the path
+is converted to its type, and `call` is what the surface knows about the request. The docstring's first line is
+the summary in the documentation.
+"""
+
+import inspect
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from scrm.errors import DomainError, Invalid, NotFound
+
+T = TypeVar("T", bound=Callable[..., Awaitable[Any]])
+
+# What an operation may answer besides its result, whatever it does.
+CONVERT: dict[type, Callable[[str], Any]] = {int: int, str: str}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An operation of a surface, as its signature says."""
+
+    method: str
+    path: str
+    handler: Callable[..., Awaitable[Any]]
+    summary: str
+    description: str
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    in_path: tuple[tuple[str, type], ...]
+    result: type[BaseModel] | None
+    status: int
+    errors: tuple[type[DomainError], ...]
+    public: bool
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something: then it takes an Idempotency-Key."""
+        return self.method != "GET"
+
+
+class Surface:
+    """The endpoints of one surface, such as the members' API, under one prefix."""
+
+    def __init__(self, name: str, prefix: str) -> None:
+        self.name = name
+        self.prefix = prefix
+        self.endpoints: list[Endpoint] = []
+
+    def get(self, path: str, **options: Any) -> Callable[[T], T]:
+        """Register an operation that reads."""
+        return self._register("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> Callable[[T], T]:
+        """Register an operation that does something."""
+        return self._register("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> Callable[[T], T]:
+        """Register an operation that sets something."""
+        return self._register("PUT", path, **options)
+
+    def delete(self, path: str, **options: Any) -> Callable[[T], T]:
+        """Register an operation that removes something."""
+        return self._register("DELETE", path, **options)
+
+    def _register(
+        self,
+        method: str,
+        path: str,
+        *,
+        status: int = 200,
+        errors: Sequence[type[DomainError]] = (),
+        public: bool = False,
+    ) -> Callable[[T], T]:
+        def register(handler: T) -> T:
+            self.endpoints.append(_read(handler, method, path, status, tuple(errors), public))
+            return handler
+
+        return register
+
+
+def _read(
+    handler: Callable[..., Awaitable[Any]],
+    method: str,
+    path: str,
+    status: int,
+    errors: tuple[type[DomainError], ...],
+    public: bool,
+) -> Endpoint:
+    hints = get_type_hints(handler)
+    names = list(inspect.signature(handler).parameters)
+    in_path = tuple((name, hints[name]) for name in names if f"{{{name}}}" in path)
+    unknown = set(names) - {"call", "body", "query"} - {name for name, _ in in_path}
+    doc = inspect.getdoc(handler) or ""
+    if unknown or not doc:
+        raise TypeError(f"{handler.__qualname__}: parameters {sorted(unknown)} or a missing docstring")
+    summary, _, description = doc.partition("\n")
+    result = hints.get("return")
+    return Endpoint(
+        method=method,
+        path=path,
+        handler=handler,
+        summary=summary.rstrip("."),
+        description=description.strip(),
+        body=hints.get("body") if "body" in names else None,
+        query=hints.get("query") if "query" in names else None,
+        in_path=in_path,
+        result=result if isinstance(result, type) and issubclass(result, BaseModel) else None,
+        status=status,
+        errors=errors,
+        public=public,
+    )
+
+
+async def arguments(endpoint: Endpoint, request: web.Request, raw: bytes) -> dict[str, Any]:
+    """Return the handler's arguments from a request; raises Invalid naming every field that is wrong."""
+    given: dict[str, Any] = {}
+    for name, kind in endpoint.in_path:
+        try:
+            given[name] = CONVERT[kind](request.match_info[name])
+        except ValueError:
+            raise NotFound from None
+        if kind is int and not 0 < given[name] < 2**63:
+            raise NotFound
+    if endpoint.query is not None:
+        given["query"] = _validated(endpoint.query, dict(request.query))
+    if endpoint.body is not None:
+        try:
+            data = json.loads(raw or b"{}")
+        except ValueError:
+            raise Invalid("请求体不是合法的 JSON", field="body") from None
+        given["body"] = _validated(endpoint.body, data)
+    return given
+
+
+def _validated(model: type[BaseModel], data: object) -> BaseModel:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problems = [(".".join(str(part) for part in item["loc"]) or "body", _sentence(item)) for item in error.errors()]
+        title = "；".join(f"{field}：{sentence}" for field, sentence in problems[:5])
+        raise Invalid(f"输入有误（{title}）", field=problems[0][0]) from None
+
+
+# pydantic's own sentences are English; these are the ones that people meet.
+_SENTENCES = {
+    "missing": "不能缺少",
+    "extra_forbidden": "没有这个字段",
+    "string_too_short": "太短",
+    "string_too_long": "太长",
+    "string_pattern_mismatch": "格式不对",
+    "string_type": "应为文字",
+    "int_parsing": "应为整数",
+    "int_type": "应为整数",
+    "int_from_float": "应为整数",
+    "bool_parsing": "应为 true 或 false",
+    "greater_than_equal": "太小",
+    "less_than_equal": "太大",
+    "literal_error": "不是可选的值",
+    "enum": "不是可选的值",
+    "model_type": "应为对象",
+    "model_attributes_type": "应为对象",
+    "date_from_datetime_parsing": "应为日期",
+}
+
+
+def _sentence(item: Any) -> str:
+    return _SENTENCES.get(item["type"], "不合要求")
