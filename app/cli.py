@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from app import commands
 from app.settings import SettingsError, load
+from kit.seal import UnsealError
 from scrm.errors import DomainError
 
 
@@ -123,6 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except commands.CommandError as error:
         print(error, file=sys.stderr)
+        return 1
+    except UnsealError:
+        print("FENSI_SECRET_KEY: not the one the accounts were added with", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

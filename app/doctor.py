@@ -9,11 +9,13 @@ from app.services import Services, services
 from app.settings import Settings
 from app.wechat import client_of, menu_differences
 from gateways.wechat.errors import WeChatFailure
+from kit.clock import SystemClock, natural_day
 from kit.seal import UnsealError
 from kit.state import StateUnavailable
 from scrm import db
 from scrm.errors import Unavailable
 from scrm.migrate import pending
+from scrm.points import calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ async def examine(settings: Settings, url: str) -> list[Finding]:
             if (settings.pages / "phone" / "index.html").is_file()
             else "pages are not built: run `make setup` (the phone page will not open)",
         ),
+        _calendar(),
     ]
     database = await _database(settings, url)
     found.append(database)
@@ -59,6 +62,11 @@ def _secret_key(settings: Settings) -> Finding:
             False, f"FENSI_SECRET_KEY is not set: secrets are sealed with a key in {settings.var}, on this machine only"
         )
     return Finding(True, f"the key is in {settings.var / 'secret.key'} (keep it with your backups)")
+
+
+def _calendar() -> Finding:
+    short = calendar.shortage(natural_day(SystemClock().now()))
+    return Finding(short is None, short or f"public holidays are known until {calendar.covered_until()}")
 
 
 async def _database(settings: Settings, url: str) -> Finding:

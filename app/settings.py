@@ -1,6 +1,8 @@
 """Settings: FENSI_* variables, or the same names in a `.env` file; every one has a default that works alone."""
 
+import contextlib
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -88,12 +90,13 @@ def sealer(settings: Settings) -> Sealer:
     if settings.secret_key:
         return Sealer(settings.secret_key)
     path = settings.var / "secret.key"
-    settings.var.mkdir(parents=True, exist_ok=True)
-    try:
-        # Exclusive creation: of two processes that start at once, one makes the key and both use it.
-        with path.open("x") as file:
-            path.chmod(0o600)
+    if not path.exists():
+        settings.var.mkdir(parents=True, exist_ok=True)
+        # Written apart and put into place whole: of two processes that start at once, one makes the key and both
+        # use it, and nobody ever reads half of one.
+        with tempfile.NamedTemporaryFile("w", dir=settings.var, prefix="secret.") as file:
             file.write(secrets.token_urlsafe(32))
-    except FileExistsError:
-        pass
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(file.name)
     return Sealer(path.read_text().strip())

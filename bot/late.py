@@ -7,7 +7,7 @@ messages keeps what follows for the fan's next message.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,8 @@ from scrm.pushes import service as pushes
 from scrm.pushes.service import DialogueChange, Held
 
 BETWEEN_HELD_AND_NEW = "\n\n"
+# A passive reply is still on its way back when what follows it is stored, and must not be overtaken by it.
+BEHIND = timedelta(seconds=1)
 
 
 def takes_passive(account: AccountView, reply: Reply) -> bool:
@@ -104,7 +106,7 @@ async def finish(
         body = to_customer_message(composed.passive)
         if body is not None:
             messages.insert(0, (body, to_data(composed.passive)))
-    said = await _say(key, fan_id, messages, now)
+    said = await _say(key, fan_id, messages, now, due_at=now + BEHIND if passive else now)
     failed = bool(composed.failed) or (said.lost and not passive)
     state = "failed" if failed else "answered" if passive else "late"
     answer = None
@@ -139,13 +141,14 @@ async def _say(
     fan_id: int | None,
     messages: Sequence[tuple[Mapping[str, Any], Mapping[str, Any] | None]],
     now: datetime,
+    due_at: datetime,
 ) -> _Said:
     said = _Said([])
     if fan_id is None:
         return said
     for n, (body, reply) in enumerate(messages):
         verdict = await outreach.say(
-            key=key_of("push-answer", key, n), fan_id=fan_id, body=body, purpose="answer", now=now
+            key=key_of("push-answer", key, n), fan_id=fan_id, body=body, purpose="answer", now=now, due_at=due_at
         )
         if verdict.allowed:
             continue

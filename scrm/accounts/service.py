@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
 
+from tortoise.exceptions import IntegrityError
+
 from kit.seal import Sealer
 from scrm.accounts.models import Account, Brand
 from scrm.db import Transaction, command
@@ -71,18 +73,22 @@ async def add(
     if await Account.filter(appid=appid).exists():
         raise Conflict("这个 AppID 已经添加过", field="appid")
     owner, _ = await Brand.get_or_create(name=brand, defaults={"created_at": now})
-    account = await Account.create(
-        brand_id=owner.id,
-        kind=kind,
-        name=name.strip(),
-        appid=appid,
-        mode=mode,
-        verified=verified,
-        secret_sealed=sealer.seal(secret),
-        token_sealed=sealer.seal(token),
-        aes_key_sealed=sealer.seal(aes_key) if aes_key else None,
-        created_at=now,
-    )
+    try:
+        account = await Account.create(
+            brand_id=owner.id,
+            kind=kind,
+            name=name.strip(),
+            appid=appid,
+            mode=mode,
+            verified=verified,
+            secret_sealed=sealer.seal(secret),
+            token_sealed=sealer.seal(token),
+            aes_key_sealed=sealer.seal(aes_key) if aes_key else None,
+            created_at=now,
+        )
+    except IntegrityError:
+        # Somebody added it between our look and our insert.
+        raise Conflict("这个 AppID 已经添加过", field="appid") from None
     return account.id
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from tortoise.exceptions import IntegrityError
+
 from scrm.channels.models import Channel
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid
@@ -79,7 +81,11 @@ async def create(
         raise Invalid("渠道成本不能为负", field="cost_fen")
     if await Channel.filter(account_id=account_id, scene=scene).exists():
         raise Conflict("这个场景值已被使用", field="scene")
-    return await Channel.create(account_id=account_id, scene=scene, name=name, cost_fen=cost_fen, created_at=now)
+    try:
+        return await Channel.create(account_id=account_id, scene=scene, name=name, cost_fen=cost_fen, created_at=now)
+    except IntegrityError:
+        # Somebody created it, or a scan made it known, between our look and our insert.
+        raise Conflict("这个场景值已被使用", field="scene") from None
 
 
 @command

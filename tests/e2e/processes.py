@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,6 +13,7 @@ import psutil  # type: ignore[import-untyped]  # publishes no types
 
 from kit.clock import SystemClock
 from kit.seal import Sealer
+from scrm import db
 from scrm.accounts import service as accounts
 from scrm.replies import service as replies
 from simulator.fan import ScriptedFan
@@ -36,10 +37,21 @@ async def until(condition: Callable[[], Awaitable[object]], seconds: float = 20,
     """Wait until an async condition holds, and say which one did not."""
     try:
         async with asyncio.timeout(seconds):
-            while not await condition():
+            while not await condition():  # noqa: ASYNC110  # what is waited for happens in other processes
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"not within {seconds:.0f} s: {what or condition}") from None
+
+
+async def nothing_open() -> bool:
+    """Whether every accepted push and every message has come to its end; needs the database open."""
+    rows = await db.fetch(
+        """
+        SELECT EXISTS (SELECT FROM push WHERE state = 'running')
+            OR EXISTS (SELECT FROM outbox WHERE state IN ('pending', 'claimed', 'sending'))
+        """
+    )
+    return not rows[0][0]
 
 
 class Process:
@@ -125,8 +137,8 @@ class Fensi:
             self._environment["FENSI_DATABASE_URL"] = database_url
         self._environment |= {f"FENSI_{name.upper()}": value for name, value in settings.items()}
 
-    async def start(self, *arguments: str, port: int | None = None, **settings: str) -> Process:
-        """Start `fensi` with these arguments and go on."""
+    async def start(self, *arguments: str, settings: Mapping[str, str], port: int | None = None) -> Process:
+        """Start `fensi` with these arguments and go on; settings are named as their fields are."""
         self._count += 1
         name = f"{self._count} {' '.join(arguments)}"
         log = self.folder / f"{self._count}.log"
@@ -143,18 +155,18 @@ class Fensi:
 
     async def run(self, *arguments: str, **settings: str) -> tuple[int, str]:
         """Run a command to its end; returns its exit code and what it wrote."""
-        process = await self.start(*arguments, **settings)
+        process = await self.start(*arguments, settings=settings)
         return await process.ended(), process.log
 
     async def serve(self, *, workers: int = 1, port: int | None = None, **settings: str) -> Process:
         """Start a server and wait until all its processes listen."""
         port = port or free_port()
         arguments = ["serve", "--port", str(port), *(["--workers", str(workers)] if workers > 1 else [])]
-        return await (await self.start(*arguments, port=port, **settings)).said('"serving"', workers)
+        return await (await self.start(*arguments, settings=settings, port=port)).said('"serving"', workers)
 
     async def work(self, **settings: str) -> Process:
         """Start a worker and wait until it works."""
-        return await (await self.start("worker", **settings)).said('"working"')
+        return await (await self.start("worker", settings=settings)).said('"working"')
 
     async def remove(self) -> None:
         """End everything that was started."""

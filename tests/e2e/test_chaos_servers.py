@@ -6,6 +6,7 @@ import random
 import signal
 from collections import Counter
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 from tortoise.context import TortoiseContext
@@ -15,7 +16,7 @@ from scrm import db as scrm_db
 from simulator.fan import Pushed, ScriptedFan
 from simulator.server import SimulatorServer
 from simulator.world import QrCode
-from tests.e2e.processes import FALLBACK, HOURS, MANUAL, SCENE, WELCOME, Fensi, Shop, open_shop, until
+from tests.e2e.processes import FALLBACK, HOURS, MANUAL, SCENE, WELCOME, Fensi, Shop, nothing_open, open_shop, until
 
 pytestmark = pytest.mark.e2e
 
@@ -23,12 +24,6 @@ pytestmark = pytest.mark.e2e
 async def count(sql: str, *args: object) -> int:
     rows = await scrm_db.fetch(f"SELECT count(*) FROM {sql}", *args)  # noqa: S608  # written below
     return int(rows[0][0])
-
-
-async def nothing_open() -> bool:
-    """Whether every accepted push and every message has come to its end."""
-    running = await count("push WHERE state = 'running'")
-    return running + await count("outbox WHERE state IN ('pending', 'claimed', 'sending')") == 0
 
 
 def same_to_every_copy(pushed: Pushed) -> bool:
@@ -123,18 +118,16 @@ async def test_late_answers_while_the_worker_is_killed_again_and_again(
         pushed += [await fan.text(shop.account, text) for text in ("一", "营业时间", "营业时间", "营业时间")]
         return [push.outcome for push in pushed]
 
-    async with scrm_db.connection() as raw:
-        async with raw.transaction():
-            # The welcome hangs, and what a fan writes after it waits for its turn.
-            await raw.execute("LOCK TABLE welcome IN ACCESS EXCLUSIVE MODE")
-            outcomes = await asyncio.gather(*map(greet_and_write, fans))
-            assert outcomes == [["success"] * 5] * 20
-            assert await count("push WHERE state = 'running'") == 100
-            wechat.wechat.faults.add_api(path="/cgi-bin/message/custom/send", times=None, delay=0.3)
+    async with scrm_db.connection() as raw, raw.transaction():
+        # The welcome hangs, and what a fan writes after it waits for its turn.
+        await raw.execute("LOCK TABLE welcome IN ACCESS EXCLUSIVE MODE")
+        outcomes = await asyncio.gather(*map(greet_and_write, fans))
+        assert outcomes == [["success"] * 5] * 20
+        assert await count("push WHERE state = 'running'") == 100
+        wechat.wechat.faults.add_api(path="/cgi-bin/message/custom/send", times=None, delay=0.3)
     for _ in range(4):
-        already = shop.sends()
-        wanted = already + rng.randrange(3, 12)
-        await until(lambda wanted=wanted: sent(shop, wanted), what="a few more deliveries have begun")
+        wanted = shop.sends() + rng.randrange(3, 12)
+        await until(partial(sent, shop, wanted), what="a few more deliveries have begun")
         await asyncio.sleep(rng.random() * 0.3)
         await worker.kill()
         # What the dead worker held is settled when its leases are over; thirty seconds pass at once here.

@@ -1,0 +1,160 @@
+"""The commands that a person types: what they print, what they store, and a sentence for everything that is wrong."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.cli import main, parser
+from app.commands import run_async
+from kit.seal import Sealer
+from scrm import db
+from scrm.accounts.service import AccountView, every
+
+KEY = "the key of the command line's tests"
+AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+ADD = ["accounts", "add", "--name", "花店", "--secret", "appsecret", "--token", "callbacktoken"]
+
+Fensi = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def fensi(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Fensi:
+    """Type a command; returns its exit code and what it said on both outputs."""
+    for name in list(os.environ):
+        if name.startswith("FENSI_") and not name.startswith("FENSI_TEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FENSI_DATABASE_URL", database_url)
+    monkeypatch.setenv("FENSI_SECRET_KEY", KEY)
+    monkeypatch.setenv("FENSI_WECHAT_URL", "http://127.0.0.1:9")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return code, said.out, said.err
+
+    return run
+
+
+def stored(url: str) -> list[AccountView]:
+    async def read() -> list[AccountView]:
+        async with db.database(url, pool=1):
+            return await every(Sealer(KEY))
+
+    # Not asyncio.run: it would take the current loop away from the test that follows.
+    return run_async(read())
+
+
+def test_an_account_is_added_sealed_and_listed_without_its_secrets(fensi: Fensi, database_url: str) -> None:
+    code, out, _ = fensi(*ADD, "--kind", "service", "--appid", "wx1", "--aes-key", AES_KEY, "--json")
+    added = json.loads(out)
+    assert (code, added) == (0, {"id": added["id"], "callback": f"/wechat/{added['id']}"})
+    code, out, _ = fensi(*ADD, "--kind", "subscription", "--appid", "wx2", "--unverified")
+    assert code == 0
+    assert out.endswith(f"its callback URL is http://127.0.0.1:8300/wechat/{added['id'] + 1}\n")
+
+    code, out, _ = fensi("accounts", "list", "--json")
+    assert [(row["kind"], row["mode"], row["verified"]) for row in json.loads(out)] == [
+        ("service", "safe", True),
+        ("subscription", "plain", False),
+    ]
+    text = fensi("accounts", "list")[1]
+    for secret in ("appsecret", "callbacktoken", AES_KEY):
+        assert secret not in out + text
+
+    first, second = stored(database_url)
+    assert (first.secret, first.token, first.aes_key) == ("appsecret", "callbacktoken", AES_KEY)
+    assert second.aes_key is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["--token", "a b"], "token: Token 为 3 到 32 位字母或数字"),
+        (["--aes-key", "short"], "aes_key: EncodingAESKey 为 43 位字母或数字"),
+        (["--mode", "safe"], "aes_key: 安全模式和兼容模式需要 EncodingAESKey"),
+        (["--appid", "w x"], "appid: AppID 只含字母、数字、下划线和连字符"),
+        (["--name", "  "], "name: 名称长度为 1 到 64 个字符"),
+        (["--secret", ""], "secret: AppSecret 不能为空"),
+    ],
+)
+def test_what_is_wrong_with_an_account_is_named(fensi: Fensi, change: list[str], said: str) -> None:
+    assert fensi(*ADD, "--kind", "service", "--appid", "wx1", *change) == (2, "", said + "\n")
+    assert json.loads(fensi("accounts", "list", "--json")[1]) == []
+
+
+def test_an_appid_is_added_once(fensi: Fensi) -> None:
+    fensi(*ADD, "--kind", "service", "--appid", "wx1")
+    assert fensi(*ADD, "--kind", "service", "--appid", "wx1") == (2, "", "appid: 这个 AppID 已经添加过\n")
+
+
+def test_another_key_is_noticed(fensi: Fensi, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = json.loads(fensi(*ADD, "--kind", "service", "--appid", "wx1", "--json")[1])["id"]
+    monkeypatch.setenv("FENSI_SECRET_KEY", "a key that nobody has ever used")
+    said = "FENSI_SECRET_KEY: not the one the accounts were added with\n"
+    assert fensi("channels", "add", "--account", str(account), "--scene", "a", "--name", "甲") == (1, "", said)
+
+
+def test_errands_to_an_unreachable_platform_end_in_a_sentence(fensi: Fensi, tmp_path: Path) -> None:
+    account = str(json.loads(fensi(*ADD, "--kind", "service", "--appid", "wx1", "--json")[1])["id"])
+    code, _, said = fensi("channels", "add", "--account", account, "--scene", "a", "--name", "甲")
+    assert (code, said.startswith("scene: 微信没有创建二维码：")) == (2, True)
+    # It is there all the same, and the same command tries the code again.
+    assert "甲" in fensi("channels", "list", "--account", account)[1]
+    assert fensi("channels", "add", "--account", account, "--scene", "a", "--name", "甲")[0] == 2
+
+    assert fensi("menus", "publish", "--account", account) == (2, "", "account: 这个账号还没有菜单定义\n")
+    assert fensi("menus", "publish", "--account", "999") == (2, "", "account: 没有这个账号\n")
+    menu = tmp_path / "menu.json"
+    for content, complaint in [
+        ("[]", f"--file: {menu} is no menu (TypeError)"),
+        ("{}", f"--file: {menu} is no menu (KeyError)"),
+        ("{", f"--file: {menu} is no menu (JSONDecodeError)"),
+    ]:
+        menu.write_text(content)
+        assert fensi("menus", "publish", "--account", account, "--file", str(menu)) == (1, "", complaint + "\n")
+    menu.write_text(json.dumps({"button": [{"name": "x" * 17, "type": "click", "key": "k"}]}))
+    code, _, said = fensi("menus", "publish", "--account", account, "--file", str(menu))
+    assert (code, said) == (2, "button[0].name: 菜单名称不能为空，最长 16 字节\n")
+    assert fensi("menus", "publish", "--account", account, "--file", "nowhere")[0] == 1
+
+
+def test_migrating_twice_changes_nothing(fensi: Fensi) -> None:
+    assert fensi("migrate") == (0, "the database is at the present schema\n", "")
+
+
+def test_a_wrong_setting_is_said_before_anything_is_done(fensi: Fensi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FENSI_PORT", "eighty")
+    code, out, said = fensi("accounts", "list")
+    assert (code, out) == (2, "")
+    assert said.startswith("FENSI_PORT: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["nonsense"], ["serve", "--workers", "0"], ["serve", "--workers", "65"], ["accounts", "add"], ["accounts"]],
+)
+def test_what_is_no_command_shows_how_it_is_used(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: fensi" in capsys.readouterr().err
+
+
+def test_the_commands_of_the_contract_are_there() -> None:
+    commands = ["serve", "worker", "migrate", "demo", "doctor", "routes", "openapi", "simulate", "accounts"]
+    help_text = parser().format_help()
+    assert [command for command in commands if command not in help_text] == []
+
+
+def test_routes_are_listed_with_what_they_do(fensi: Fensi) -> None:
+    code, out, _ = fensi("routes")
+    assert code == 0
+    listed = {tuple(line.split()[:2]) for line in out.splitlines()}
+    assert {("GET", "/wechat/{account}"), ("POST", "/wechat/{account}"), ("GET", "/healthz")} <= listed

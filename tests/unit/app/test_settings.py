@@ -1,0 +1,131 @@
+"""Settings, and the key that seals secrets: defaults that work alone, errors that name a variable but not its value."""
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from app.settings import Settings, SettingsError, load, sealer
+from kit.seal import Sealer, UnsealError
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable and no .env of whoever runs the tests."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("FENSI_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_everything_has_a_default_that_works_alone() -> None:
+    settings = load()
+    assert (settings.database_url, settings.redis_url, settings.secret_key) == (None, None, None)
+    assert (settings.var, settings.host, settings.port) == (Path("var"), "127.0.0.1", 8300)
+    assert settings.wechat_url == "https://api.weixin.qq.com"
+    assert settings.reply_budget == 4.5
+
+
+def test_variables_win_over_the_env_file_and_empty_means_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("FENSI_PORT=9000\nFENSI_HOST=0.0.0.0\nFENSI_REDIS_URL=\nSOMETHING_ELSE=1\n")
+    monkeypatch.setenv("FENSI_PORT", "9001")
+    monkeypatch.setenv("FENSI_DATABASE_URL", "")
+    monkeypatch.setenv("FENSI_PUBLIC_URL", "https://fensi.example/")
+    settings = load()
+    assert (settings.port, settings.host) == (9001, "0.0.0.0")
+    assert (settings.database_url, settings.redis_url) == (None, None)
+    assert settings.public_url == "https://fensi.example"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PORT", "eighty", "Input should be a valid integer"),
+        ("PORT", "65536", "Input should be less than or equal to 65535"),
+        ("DATABASE_URL", "mysql://root:hunter2@db/x", "must start with postgresql://"),
+        ("REDIS_URL", "http://:hunter2@redis", "must start with redis://"),
+        ("PUBLIC_URL", "fensi.example", "must be an http:// or https:// address"),
+        ("WECHAT_URL", "https://", "must be an http:// or https:// address"),
+        ("SECRET_KEY", "hunter2", "String should have at least 16 characters"),
+        ("REPLY_BUDGET", "5", "Input should be less than or equal to 4.9"),
+        ("LOG_LEVEL", "loud", "Input should be 'debug', 'info', 'warning' or 'error'"),
+    ],
+)
+def test_what_is_wrong_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"FENSI_{name}", value)
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert str(caught.value).startswith(f"FENSI_{name}: ")
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in repr(caught.value.__cause__)
+
+
+def test_everything_wrong_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FENSI_PORT", "x")
+    monkeypatch.setenv("FENSI_DATABASE_POOL", "0")
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert sorted(line.partition(":")[0] for line in str(caught.value).splitlines()) == [
+        "FENSI_DATABASE_POOL",
+        "FENSI_PORT",
+    ]
+
+
+def test_the_key_is_not_in_the_settings_words() -> None:
+    assert "sixteen characters!" not in repr(Settings(_env_file=None, secret_key="sixteen characters!"))
+
+
+class TestSealer:
+    def test_a_key_is_made_once_for_this_user_alone(self, tmp_path: Path) -> None:
+        settings = Settings(_env_file=None, var=tmp_path / "deep" / "var")
+        sealed = sealer(settings).seal("秘密")
+        path = settings.var / "secret.key"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert len(path.read_text()) >= 32
+        assert sealer(settings).open(sealed) == "秘密"
+        assert [found.name for found in settings.var.iterdir()] == ["secret.key"]
+
+    def test_processes_that_start_at_once_agree_on_one_key(self, tmp_path: Path) -> None:
+        for n in range(20):
+            settings = Settings(_env_file=None, var=tmp_path / str(n))
+            start = Barrier(8)
+
+            def begin(settings: Settings = settings, start: Barrier = start) -> Sealer:
+                start.wait()
+                return sealer(settings)
+
+            with ThreadPoolExecutor(8) as pool:
+                sealers = [future.result() for future in [pool.submit(begin) for _ in range(8)]]
+            sealed = sealers[0].seal("秘密")
+            assert [each.open(sealed) for each in sealers] == ["秘密"] * 8
+
+    def test_a_key_that_is_set_is_used_and_none_is_made(self, tmp_path: Path) -> None:
+        settings = Settings(_env_file=None, var=tmp_path, secret_key="sixteen characters!")
+        assert Sealer("sixteen characters!").open(sealer(settings).seal("秘密")) == "秘密"
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestSeal:
+    def test_a_seal_opens_only_with_its_key_and_whole(self) -> None:
+        one, other = Sealer("0123456789abcdef"), Sealer("0123456789abcdeX")
+        sealed = one.seal("secret 秘密 😀")
+        assert one.open(sealed) == "secret 秘密 😀"
+        assert sealed.isascii()
+        assert one.seal("secret 秘密 😀") != sealed
+        for wrong in (sealed[:-4], sealed[:20] + "A" + sealed[21:], "", "nonsense", "é"):
+            with pytest.raises(UnsealError):
+                one.open(wrong)
+        with pytest.raises(UnsealError) as caught:
+            other.open(sealed)
+        assert "FENSI_SECRET_KEY" in str(caught.value)
+
+    def test_a_short_key_is_refused_by_name(self) -> None:
+        with pytest.raises(ValueError, match="FENSI_SECRET_KEY: at least 16 characters"):
+            Sealer("too short")
