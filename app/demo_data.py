@@ -82,7 +82,9 @@ def _aes_key() -> str:
     return "".join(secrets.choice(letters) for _ in range(42)) + secrets.choice("AEIMQUYcgkosw048")
 
 
-async def _write(demo: Demo, now: datetime) -> None:
+@command
+async def _write(_tx: Transaction, demo: Demo, now: datetime) -> None:
+    # All or nothing: a demo stopped half-way through its first start begins again at the next.
     await ensure_months(now.date(), behind=2)
     scenes: dict[str, int] = {}
     for channel in demo.data["channels"]:

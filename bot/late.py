@@ -106,7 +106,8 @@ async def finish(
         body = to_customer_message(composed.passive)
         if body is not None:
             messages.insert(0, (body, to_data(composed.passive)))
-    said = await _say(key, fan_id, messages, now, due_at=now + BEHIND if passive else now)
+    goes_first = passive and composed.passive is not None
+    said = await _say(key, fan_id, messages, now, due_at=now + BEHIND if goes_first else now)
     failed = bool(composed.failed) or (said.lost and not passive)
     state = "failed" if failed else "answered" if passive else "late"
     answer = None

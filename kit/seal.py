@@ -1,6 +1,7 @@
 """Encryption at rest for secrets and kept personal data: Fernet under a key derived from FENSI_SECRET_KEY."""
 
 import base64
+import hmac
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
@@ -19,6 +20,9 @@ class Sealer:
             raise ValueError("FENSI_SECRET_KEY: at least 16 characters")
         derived = HKDF(hashes.SHA256(), 32, salt=b"fensi", info=b"at rest").derive(secret_key.encode())
         self._fernet = Fernet(base64.urlsafe_b64encode(derived))
+        self._fingerprint_key = HKDF(hashes.SHA256(), 32, salt=b"fensi", info=b"fingerprint").derive(
+            secret_key.encode()
+        )
 
     def seal(self, text: str) -> str:
         """Return `text` encrypted and authenticated, as ASCII."""
@@ -30,3 +34,10 @@ class Sealer:
             return self._fernet.decrypt(sealed.encode()).decode()
         except (InvalidToken, UnicodeDecodeError) as error:
             raise UnsealError("sealed with another FENSI_SECRET_KEY") from error
+
+    def fingerprint(self, text: str) -> str:
+        """Return 64 hexadecimal digits, equal for equal texts, by which a sealed text can be found again.
+
+        Keyed: whoever has only the database cannot try out all phone numbers or codes.
+        """
+        return hmac.digest(self._fingerprint_key, text.encode(), "sha256").hex()

@@ -39,6 +39,7 @@ MODELS = [
     "scrm.menus.models",
     "scrm.outreach.models",
     "scrm.points.models",
+    "scrm.points.rule_models",
 ]
 
 # Postgres errors after which the same transaction may simply be run again. They arrive raw from asyncpg.

@@ -17,10 +17,9 @@ CREATE TABLE "ledger_draw" (
     "id" BIGSERIAL NOT NULL PRIMARY KEY,
     "entry_id" BIGINT NOT NULL,
     "lot_id" BIGINT NOT NULL,
-    "amount" BIGINT NOT NULL
+    "amount" BIGINT NOT NULL,
+    CONSTRAINT "uid_ledger_draw_entry_i_4c97cf" UNIQUE ("entry_id", "lot_id")
 );
-CREATE INDEX "ledger_draw_entry_idx" ON "ledger_draw" ("entry_id");
-CREATE INDEX "ledger_draw_lot_idx" ON "ledger_draw" ("lot_id");
 COMMENT ON TABLE "ledger_draw" IS 'What an entry took from a lot, so that undoing it gives back to the very same lot.';
 --
 -- Create model LedgerEntry
@@ -42,7 +41,6 @@ CREATE TABLE "ledger_entry" (
     "recorded_at" TIMESTAMPTZ NOT NULL,
     "undoes_id" BIGINT REFERENCES "ledger_entry" ("id") ON DELETE RESTRICT
 );
-CREATE INDEX "ledger_entry_statement_idx" ON "ledger_entry" ("holder_id", "asset", "id");
 CREATE INDEX "ledger_entry_caps_idx" ON "ledger_entry" ("holder_id", "rule", "day");
 CREATE INDEX "ledger_entry_event_idx" ON "ledger_entry" ("event_key");
 COMMENT ON TABLE "ledger_entry" IS 'One movement of one asset of one holder: an award, a spend, a clawback, an expiry, or the undoing of one.';
@@ -60,8 +58,6 @@ CREATE TABLE "ledger_lot" (
     "expires_at" TIMESTAMPTZ,
     "expiries" INT NOT NULL DEFAULT 0
 );
-CREATE INDEX "ledger_lot_fifo_idx" ON "ledger_lot" ("holder_id", "asset", "remaining", "earned_at");
-CREATE INDEX "ledger_lot_expiry_idx" ON "ledger_lot" ("expires_at", "remaining");
 COMMENT ON TABLE "ledger_lot" IS 'What one award left in a holder''s hands: spent first in, first out, gone at its expiry.';
 --
 -- Create model LedgerPosting
@@ -85,6 +81,7 @@ CREATE TABLE "pending_award" (
     "asset" VARCHAR(16) NOT NULL,
     "holder_id" BIGINT NOT NULL,
     "amount" BIGINT NOT NULL,
+    "withdrawn" BIGINT NOT NULL DEFAULT 0,
     "description" VARCHAR(200) NOT NULL,
     "platform" VARCHAR(32) NOT NULL,
     "event_key" UUID NOT NULL,
@@ -114,3 +111,11 @@ ALTER TABLE ledger_draw ADD CONSTRAINT ledger_draw_positive CHECK (amount > 0)
 ALTER TABLE ledger_balance ADD CONSTRAINT ledger_balance_not_negative CHECK (balance >= 0 AND debt >= 0)
 ALTER TABLE pending_award ADD CONSTRAINT pending_award_state_known CHECK (state IN ('pending', 'paid', 'cancelled'))
 ALTER TABLE pending_award ADD CONSTRAINT pending_award_positive CHECK (amount > 0)
+ALTER TABLE pending_award ADD CONSTRAINT pending_award_withdrawn_bounds CHECK (withdrawn >= 0 AND withdrawn <= amount AND (state <> 'pending' OR withdrawn < amount))
+--
+-- Run SQL
+--
+CREATE INDEX ledger_lot_fifo_idx ON ledger_lot (holder_id, asset, earned_at, id) WHERE remaining > 0
+CREATE INDEX ledger_lot_expiring_idx ON ledger_lot (holder_id, asset, expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL
+CREATE INDEX ledger_lot_expiry_idx ON ledger_lot (expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL
+CREATE INDEX ledger_posting_statement_idx ON ledger_posting (holder_id, asset, entry_id) WHERE holder_id IS NOT NULL

@@ -234,6 +234,11 @@ class House:
 
         await until(enough)
 
+    async def notify(self) -> None:
+        """Wake whoever delivers the outbox, as time does once a second."""
+        async with db.connection() as raw:
+            await raw.execute("NOTIFY fensi_outbox")
+
     async def rows(self, sql: str, *args: object) -> list[dict[str, Any]]:
         return [dict(row) for row in await db.fetch(sql, *args)]
 

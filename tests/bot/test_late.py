@@ -1,10 +1,12 @@
 """The 4.5 seconds: what is not ready goes another way, exactly once; and what no single passive reply can hold."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from bot.late import BEHIND
 from bot.replies import TEXT_LIMIT, Reply, TextReply, TransferReply
 from bot.router import Context
 from handlers import ROUTERS
@@ -229,6 +231,9 @@ async def test_a_long_text_is_a_passive_reply_and_what_follows_it(house: House, 
     assert "".join(str(part) for part in parts) == long + ("" if way == "quick" else "最后")
     assert len(parts) == (3 if way == "quick" else 4)
     assert all(len(str(part).encode()) <= TEXT_LIMIT and str(part).endswith("\n") for part in parts[:3])
+    # What follows a passive reply must not overtake it.
+    due = await house.rows("SELECT DISTINCT due_at FROM outbox WHERE account_id = $1", account.id)
+    assert due == [{"due_at": house.clock.now() + (timedelta(0) if way == "late" else BEHIND)}]
 
 
 class TestMiniProgram:

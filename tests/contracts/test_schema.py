@@ -43,11 +43,26 @@ ON_DELETE = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL",
 
 Schema = dict[str, dict[str, Any]]
 
+# Conditions other than equality, which tortoise's PartialIndex cannot say.
+PARTIAL = {
+    "ledger_lot": {
+        "ledger_lot_fifo_idx": "btree (holder_id, asset, earned_at, id) WHERE remaining > 0",
+        "ledger_lot_expiring_idx": "btree (holder_id, asset, expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL",
+        "ledger_lot_expiry_idx": "btree (expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL",
+    },
+    "ledger_posting": {
+        "ledger_posting_statement_idx": "btree (holder_id, asset, entry_id) WHERE holder_id IS NOT NULL",
+    },
+}
+
 
 def by_hand(declared: Schema) -> Schema:
     """Apply what migrations do by hand because tortoise cannot say it."""
     # The partition key has to be part of the primary key of a partitioned table.
     declared["event"]["keys"] = {"PRIMARY KEY (id, occurred_at)"}
+    # Indexes that leave out what is spent, or what belongs to no holder.
+    for table, indexes in PARTIAL.items():
+        declared[table]["indexes"] |= indexes
     # Two rows for "no channel" would both be the general welcome: null counts as a value here.
     declared["welcome"]["keys"] = {
         "PRIMARY KEY (id)",

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from tortoise.context import TortoiseContext
 
+from scrm import db as scrm_db
 from simulator.server import SimulatorServer
 from tests.conftest import free_port
-from tests.e2e.processes import ROOT, Fensi, open_shop
+from tests.e2e.processes import ROOT, Fensi, open_shop, until
 
 pytestmark = pytest.mark.e2e
 
@@ -60,9 +61,10 @@ async def test_doctor_when_all_is_well_wrong_and_unreachable(
     )
     code, said = well
     lines = said.splitlines()
-    # The phone page is built by the set-up; where it is not, that is the one thing doctor finds.
-    assert code == (0 if "ok  pages are built" in lines else 1), said
-    assert [line for line in lines if not any(word in line for word in ("Python", "pages", "PostgreSQL"))] == fine
+    assert set(fine) <= set(lines), said
+    assert all(line[:4] in {"ok  ", "!!  "} for line in lines), said
+    # What else doctor may find here is no matter of this installation: pages that the set-up has not built yet.
+    assert code == any(line.startswith("!!") for line in lines), said
 
     sealed = "!!  FENSI_SECRET_KEY is not the one the accounts were added with: their secrets stay shut"
     refused = "ClientConnectorError"
@@ -76,3 +78,28 @@ async def test_doctor_when_all_is_well_wrong_and_unreachable(
     assert redis in no_redis[1].splitlines()
     assert (bad_setting[0], len(bad_setting[1].splitlines())) == (2, 1)
     assert bad_setting[1].startswith("FENSI_LOG_LEVEL: ")
+
+
+async def test_a_demo_killed_while_it_is_made_is_made_whole_and_then_found(db: TortoiseContext, fensi: Fensi) -> None:
+    async def counts() -> dict[str, int]:
+        tables = ("account", "channel", "welcome", "member", "fan", "event", "push")
+        rows = await scrm_db.fetch(" UNION ALL ".join(f"SELECT '{name}', count(*) FROM {name}" for name in tables))  # noqa: S608  # the names above
+        return {row[0]: row[1] for row in rows}
+
+    async def half_made() -> bool:
+        rows = await scrm_db.fetch("SELECT FROM pg_locks WHERE relation = 'member'::regclass AND NOT granted")
+        return len(rows) > 0
+
+    async with scrm_db.connection() as raw, raw.transaction():
+        # The demo's past cannot be written, so it waits there to be killed.
+        await raw.execute("LOCK TABLE member IN ACCESS EXCLUSIVE MODE")
+        killed = await fensi.start("demo", "--no-wait", settings={})
+        await until(half_made, what="the demo is half made")
+        await killed.kill()
+
+    assert (await fensi.run("demo", "--no-wait"))[0] == 0
+    made = await counts()
+    # Two hundred people, every third of whom also uses the mini-program.
+    assert (made["account"], made["fan"]) == (2, 267)
+    assert await fensi.run("demo", "--no-wait") == (0, "沿用已有的演示数据\n")
+    assert await counts() == made

@@ -286,6 +286,7 @@ async def test_redis_killed_and_back(
         await fensi.work(redis_url=state.url)
         await all_is_well("with one more worker", other)
         assert await fetched() <= without + 2
+        await until(nothing_open, what="every message has ended")
     assert await outbox(shop) == Counter(sent=6)
 
 

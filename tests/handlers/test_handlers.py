@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bot.late import BEHIND
 from kit.clock import ManualClock
 from simulator.fan import Pushed
 from tests.handlers.conftest import Scene
@@ -143,12 +144,16 @@ class TestKeywords:
         shown = await fan.wait_for(at, lambda message: message.type == "miniprogrampage")
         assert (shown.content["title"], shown.content["pagepath"], shown.via) == ("会员中心", "pages/me", "custom")
 
-    async def test_a_long_answer_arrives_whole_and_in_order(self, scene: Scene) -> None:
+    async def test_a_long_answer_arrives_whole_and_in_order(self, scene: Scene, clock: ManualClock) -> None:
         long = "".join(f"{n:04d}行，说的是同一件事。\n" for n in range(150))
         await scene.rule("exact", "长", long)
         fan, at = scene.fan(), scene.at_wechat
         await fan.follow(at)
         await fan.text(at, "长")
+        # What follows is not due before the passive reply has surely arrived.
+        assert [message.via for message in fan.inbox(at)] == ["passive"]
+        clock.advance(seconds=BEHIND.total_seconds())
+        await scene.house.notify()
         await fan.wait_for(at, lambda message: message.content["text"].endswith("0149行，说的是同一件事。\n"))
         assert "".join(message.content["text"] for message in fan.inbox(at)) == long
         assert [message.via for message in fan.inbox(at)] == ["passive", "custom", "custom"]

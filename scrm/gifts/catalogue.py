@@ -1,0 +1,160 @@
+"""What staff do with gifts: create them, change them, fill their stock and their codes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from kit.seal import Sealer
+from scrm.db import Transaction, command
+from scrm.errors import Conflict, Invalid, NotFound
+from scrm.gifts.models import Gift
+
+MOST_CODES = 5000  # of one call: sealing them takes about a second
+LARGEST = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class GiftTerms:
+    """What staff decide about a gift. `price` is points; the moments are aware; null means no restriction."""
+
+    name: str
+    price: int
+    per_person: int | None = None
+    level: str | None = None
+    on_sale_from: datetime | None = None
+    on_sale_until: datetime | None = None
+    enabled: bool = True
+    picture: str = ""
+
+
+TERMS = tuple(field.name for field in fields(GiftTerms))
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """How many codes were new, and how many were known already, of this gift or another."""
+
+    added: int
+    known: int
+
+
+@command
+async def create_gift(
+    _tx: Transaction, *, brand_id: int, kind: str, terms: GiftTerms, stock: int = 0, now: datetime
+) -> int:
+    """Create a gift and return its id; `kind` is physical or virtual. Raises Invalid naming the field.
+
+    A virtual gift begins without stock: its codes are its stock.
+    """
+    if kind not in {"physical", "virtual"}:
+        raise Invalid("类型只能是 physical 或 virtual", field="kind")
+    if not 0 <= stock <= LARGEST or (kind == "virtual" and stock):
+        raise Invalid("库存不能为负；虚拟商品的库存由导入的兑换码决定", field="stock")
+    _check(terms)
+    made = await Gift.create(brand_id=brand_id, kind=kind, stock=stock, created_at=now, **_columns(terms))
+    return made.id
+
+
+@command
+async def change_gift(_tx: Transaction, *, gift_id: int, changes: Mapping[str, Any]) -> None:
+    """Change some of a gift's terms, by name; what was redeemed before keeps its price.
+
+    Raises NotFound, Invalid naming the field.
+    """
+    if unknown := set(changes) - set(TERMS):
+        raise Invalid("不能修改这一项", field=min(unknown))
+    gift = await Gift.filter(id=gift_id).select_for_update(no_key=True).get_or_none()
+    if gift is None:
+        raise NotFound("没有这个积分商品", field="gift_id")
+    terms = GiftTerms(**{name: getattr(gift, name) for name in TERMS} | dict(changes))
+    _check(terms)
+    await Gift.filter(id=gift_id).update(**_columns(terms))
+
+
+@command
+async def stock_up(tx: Transaction, *, gift_id: int, amount: int) -> int:
+    """Add to a physical gift's stock, or take from it (`amount` below zero), and return what there is now.
+
+    Raises NotFound, Invalid for zero and for virtual gifts, Conflict when there are not so many left to take.
+    """
+    if amount == 0 or abs(amount) > LARGEST:
+        raise Invalid("数量不能为零", field="amount")
+    gift = await Gift.filter(id=gift_id).select_for_update(no_key=True).get_or_none()
+    if gift is None:
+        raise NotFound("没有这个积分商品", field="gift_id")
+    if gift.kind == "virtual":
+        raise Invalid("虚拟商品的库存由导入的兑换码决定", field="gift_id")
+    if not 0 <= gift.stock + amount <= LARGEST:
+        raise Conflict("库存不足以减少这么多", field="amount")
+    stock: int = await tx.connection.fetchval(
+        "UPDATE gift SET stock = stock + $2 WHERE id = $1 RETURNING stock", gift_id, amount
+    )
+    return stock
+
+
+async def load_codes(sealer: Sealer, *, gift_id: int, codes: Sequence[str]) -> Loaded:
+    """Add codes to a virtual gift; one that is known is counted and left alone, so a list may be loaded twice.
+
+    Raises NotFound, Invalid naming `gift_id`, `codes` or `codes[3]`. Codes are sealed before the transaction.
+    """
+    if not 1 <= len(codes) <= MOST_CODES:
+        raise Invalid(f"一次导入 1 到 {MOST_CODES} 个兑换码", field="codes")
+    unique: dict[str, str] = {}
+    for index, code in enumerate(codes):
+        if not 1 <= len(code.strip()) <= 128:
+            raise Invalid("兑换码长度为 1 到 128 个字符", field=f"codes[{index}]")
+        unique.setdefault(sealer.fingerprint(code.strip()), code.strip())
+    sealed = {fingerprint: sealer.seal(code) for fingerprint, code in unique.items()}
+    added = await _store_codes(gift_id=gift_id, sealed=sealed)
+    return Loaded(added, len(codes) - added)
+
+
+@command
+async def _store_codes(tx: Transaction, *, gift_id: int, sealed: Mapping[str, str]) -> int:
+    raw = tx.connection
+    kind = await raw.fetchval("SELECT kind FROM gift WHERE id = $1 FOR NO KEY UPDATE", gift_id)
+    if kind is None:
+        raise NotFound("没有这个积分商品", field="gift_id")
+    if kind != "virtual":
+        raise Invalid("只有虚拟商品有兑换码", field="gift_id")
+    added: int = await raw.fetchval(
+        """
+        -- Two lists loaded at once may have codes in common: fingerprints in one order, so they wait in line.
+        WITH i AS (SELECT * FROM unnest($2::text[], $3::text[]) AS i (fingerprint, sealed)),
+             made AS (
+                 INSERT INTO gift_code (gift_id, fingerprint, sealed, state)
+                 SELECT $1, fingerprint, sealed, 'free' FROM i ORDER BY fingerprint
+                 ON CONFLICT (fingerprint) DO NOTHING RETURNING id
+             )
+        SELECT count(*) FROM made
+        """,
+        gift_id,
+        list(sealed),
+        list(sealed.values()),
+    )
+    await raw.execute("UPDATE gift SET stock = stock + $2 WHERE id = $1", gift_id, added)
+    return added
+
+
+def _columns(terms: GiftTerms) -> dict[str, Any]:
+    return {name: getattr(terms, name) for name in TERMS} | {"name": terms.name.strip()}
+
+
+def _check(terms: GiftTerms) -> None:
+    if not 1 <= len(terms.name.strip()) <= 64:
+        raise Invalid("名称长度为 1 到 64 个字符", field="name")
+    if not 1 <= terms.price <= LARGEST:
+        raise Invalid("所需积分必须大于零", field="price")
+    if terms.per_person is not None and not 1 <= terms.per_person <= LARGEST:
+        raise Invalid("每人限兑数量必须大于零", field="per_person")
+    if terms.level is not None and not 1 <= len(terms.level) <= 32:
+        raise Invalid("等级代码长度为 1 到 32 个字符", field="level")
+    if len(terms.picture) > 255:
+        raise Invalid("图片地址最长 255 个字符", field="picture")
+    for field in ("on_sale_from", "on_sale_until"):
+        moment = getattr(terms, field)
+        if moment is not None and moment.tzinfo is None:
+            raise Invalid("时间必须带时区", field=field)
+    if terms.on_sale_from and terms.on_sale_until and terms.on_sale_from >= terms.on_sale_until:
+        raise Invalid("结束时间必须晚于开始时间", field="on_sale_until")

@@ -1,0 +1,129 @@
+"""Reading the points mall: what a person may redeem and why not, and what became of what they redeemed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from kit.seal import Sealer
+from scrm import db
+from scrm.db import Connection
+from scrm.errors import NotFound
+from scrm.gifts.addresses import MaskedAddress, masked
+from scrm.gifts.refusals import COLUMNS, GiftView, LevelsReached, Person, why_not
+from scrm.points.ledger import POINTS, holding, homes_of
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A gift in the mall, and the codes of what stands against redeeming it now; empty: go ahead."""
+
+    gift: GiftView
+    why_not: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RedemptionView:
+    """A redemption as its member sees it. `address` is masked; only `redemption` fills it."""
+
+    id: int
+    gift_id: int
+    name: str
+    kind: str
+    picture: str
+    points: int
+    state: str
+    shipping_company: str
+    shipping_number: str
+    placed_at: datetime
+    shipped_at: datetime | None
+    completed_at: datetime | None
+    cancelled_at: datetime | None
+    cancel_reason: str
+    address: MaskedAddress | None = None
+
+
+_REDEMPTIONS = """
+SELECT r.id, r.gift_id, g.name, g.kind, g.picture, r.points, r.state, r.shipping_company, r.shipping_number,
+       r.placed_at, r.shipped_at, r.completed_at, r.cancelled_at, r.cancel_reason, r.address_sealed
+FROM redemption r JOIN gift g ON g.id = r.gift_id
+WHERE r.member_id = ANY($1::bigint[])
+"""
+
+
+async def gift(raw: Connection, gift_id: int) -> GiftView:
+    """Return a gift. Raises NotFound."""
+    row = await raw.fetchrow(f"SELECT {COLUMNS} FROM gift WHERE id = $1", gift_id)  # noqa: S608  # our own names
+    if row is None:
+        raise NotFound("没有这个积分商品", field="gift_id")
+    return GiftView(**dict(row))
+
+
+async def person(
+    raw: Connection, homes: Sequence[int], brand_id: int, now: datetime, levels: LevelsReached | None
+) -> Person:
+    """Return what decides whether the person of these homes may redeem gifts of a brand."""
+    taken = await raw.fetch(
+        """
+        SELECT gift_id, count(*) AS count FROM redemption
+        WHERE member_id = ANY($1::bigint[]) AND state <> 'cancelled' GROUP BY gift_id
+        """,
+        list(homes),
+    )
+    return Person(
+        spendable=(await holding(raw, homes[0], POINTS, now)).spendable,
+        reached=await levels(raw, brand_id, homes[0], now) if levels else (),
+        taken={row["gift_id"]: row["count"] for row in taken},
+    )
+
+
+async def mall(
+    brand_id: int, *, now: datetime, member_id: int | None = None, levels: LevelsReached | None = None
+) -> list[Offer]:
+    """Return a brand's enabled gifts whose time is not over, oldest first, with why this person may not have each.
+
+    Without `member_id` it is the preview for somebody not signed in. `levels` tells which growth levels the
+    person has reached; without it a gift that asks for one is refused.
+    """
+    async with db.connection() as raw:
+        rows = await raw.fetch(
+            f"""
+            SELECT {COLUMNS} FROM gift
+            WHERE brand_id = $1 AND enabled AND (on_sale_until IS NULL OR on_sale_until > $2) ORDER BY id
+            """,  # noqa: S608  # our own names
+            brand_id,
+            now,
+        )
+        who = None
+        if member_id is not None:
+            who = await person(raw, await homes_of(raw, member_id), brand_id, now, levels)
+    gifts = [GiftView(**dict(row)) for row in rows]
+    return [Offer(one, why_not(one, who, now)) for one in gifts]
+
+
+async def redemptions(member_id: int, *, before: int | None = None, limit: int = 20) -> list[RedemptionView]:
+    """Return a page of what a person redeemed over all homes, newest first; `before` is the last id seen."""
+    async with db.connection() as raw:
+        rows = await raw.fetch(
+            _REDEMPTIONS + "AND ($2::bigint IS NULL OR r.id < $2) ORDER BY r.id DESC LIMIT $3",
+            await homes_of(raw, member_id),
+            before,
+            limit,
+        )
+    return [_view(row) for row in rows]
+
+
+async def redemption(sealer: Sealer, member_id: int, redemption_id: int) -> RedemptionView:
+    """Return one redemption of a person with its address masked. Raises NotFound, also for somebody else's."""
+    async with db.connection() as raw:
+        row = await raw.fetchrow(_REDEMPTIONS + "AND r.id = $2", await homes_of(raw, member_id), redemption_id)
+    if row is None:
+        raise NotFound("没有这笔兑换", field="redemption_id")
+    sealed = row["address_sealed"]
+    return _view(row, masked(sealer, sealed) if sealed else None)
+
+
+def _view(row: asyncpg.Record, address: MaskedAddress | None = None) -> RedemptionView:
+    values = {name: value for name, value in row.items() if name != "address_sealed"}
+    return RedemptionView(**values, address=address)
