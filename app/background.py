@@ -105,9 +105,9 @@ async def _look_after(opened: Services) -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:
-            resumed = await resume_abandoned(opened.directory, opened.engine, opened.clock)
+            resumed = await resume_abandoned(opened.directory, opened.engine, opened.clock, opened.tasks)
             if resumed:
-                log.warning("abandoned pushes resumed", count=resumed)
+                log.warning("abandoned pushes resumed", count=len(resumed))
             metrics.OUTBOX_AGE.set(await oldest_pending(opened.clock.now()))
         except Exception as error:  # noqa: BLE001  # the database may be away; the next look tries again
             log.warning("recovery did not run", error=describe(error))

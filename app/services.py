@@ -14,6 +14,7 @@ from gateways.redis_state import RedisState
 from gateways.wechat.clients import WeChatClients
 from gateways.wechat.messenger import WeChatMessenger
 from handlers import ROUTERS
+from handlers.fallback import APOLOGY
 from kit.clock import Clock, SystemClock
 from kit.memory_state import MemoryState
 from kit.seal import Sealer
@@ -67,7 +68,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
         )
         directory = Directory(seal, window=settings.wechat_window)
         await directory.refresh()
-        engine = Engine(Dispatcher(ROUTERS), clock, tasks, budget=settings.reply_budget)
+        engine = Engine(Dispatcher(ROUTERS), clock, tasks, apology=APOLOGY, budget=settings.reply_budget)
         stack.push_async_callback(tasks.drain, settings.stop_seconds)
         yield Services(
             settings=settings,

@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from bench import callback
+from bench import callback, ledger
 
-BENCHMARKS: Final[dict[str, Callable[..., None]]] = {"callback": callback.main}
+BENCHMARKS: Final[dict[str, Callable[..., None]]] = {"callback": callback.main, "ledger": ledger.main}
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from bot.directory import Served
-from bot.isolation import LEASE, FanLocks, wait_for_turn
+from bot.isolation import LEASE, Turns
 from bot.late import Composed, TakenOver, compose, finish, takes_passive
 from bot.push_events import ClickEvent, ScanEvent, SubscribeEvent
 from bot.replies import TEXT_LIMIT, Reply, TextReply, from_data, to_data
@@ -38,11 +38,12 @@ log = structlog.get_logger(__name__)
 BUDGET_SECONDS = 4.5
 # A passive answer that is being written when the budget ends is waited for this much longer.
 GRACE_SECONDS = 0.3
+# A handler that takes longer has hung; its fan's next messages wait for it, and must not wait for ever.
+HANDLER_SECONDS = 60.0
 
 # In answer to these a fan sees what we say; to an unfollow or a report they would not.
 HEARS = (UserMessage, SubscribeEvent, ScanEvent, ClickEvent)
 NOTHING: Mapping[str, Any] = {"type": "none"}
-SORRY = TextReply("抱歉，服务开小差了，请稍后再试。")
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class Job:
 
 
 class Engine:
-    """One per process."""
+    """One per process. `apology` is what a fan is told when a handler breaks."""
 
     def __init__(
         self,
@@ -72,15 +73,17 @@ class Engine:
         clock: Clock,
         tasks: Tasks,
         *,
+        apology: Reply,
         budget: float = BUDGET_SECONDS,
     ) -> None:
         self._dispatcher = dispatcher
         self._clock = clock
         self._tasks = tasks
+        self._apology = apology
         self._budget = budget
         self._accept: GroupCommit[Arrival, Accepted] = GroupCommit(pushes.accept, tasks.spawn, lanes=1)
         self._look: GroupCommit[UUID, State | None] = GroupCommit(pushes.look, tasks.spawn, lanes=1)
-        self._fans = FanLocks()
+        self._turns = Turns(clock)
         self._inflight: dict[UUID, asyncio.Future[Reply | None]] = {}
         self._jobs: dict[UUID, Job] = {}
 
@@ -153,7 +156,7 @@ class Engine:
         try:
             reply = self._dispatcher.now(context)
         except Exception as error:  # noqa: BLE001  # met again, and answered, when the work is done
-            log.error("handler failed", kind=message.kind, error=describe(error))
+            log.error("handler failed", push=key.hex[:16], kind=message.kind, error=describe(error))
             return None
         if reply is NEEDS_WORK or context.later or context.change is not None:
             return None
@@ -189,12 +192,12 @@ class Engine:
         """Run the handlers when it is this push's turn, and store what came of it."""
         self._jobs[job.key] = job
         try:
-            if job.fan_id is None:
-                return await self._handle(job)
-            async with self._fans.hold(job.fan_id):
-                await wait_for_turn(job.fan_id, job.key, self._clock)
-                return await self._handle(job)
+            if job.fan_id is not None:
+                await self._turns.wait_for(job.fan_id, job.key)
+            return await self._handle(job)
         finally:
+            if job.fan_id is not None:
+                self._turns.given_back(job.fan_id)
             # Unless this process has taken its own push over meanwhile, after stalling for a whole lease.
             if self._jobs.get(job.key) is job:
                 del self._jobs[job.key]
@@ -207,18 +210,19 @@ class Engine:
         try:
             if job.fan_id is not None:
                 context.dialogue = await pushes.dialogue_of(job.fan_id, now)
-            reply = await self._dispatcher.run(context)
+            async with asyncio.timeout(HANDLER_SECONDS):
+                reply = await self._dispatcher.run(context)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001  # a fan who wrote gets a sentence, whatever broke
-            log.error("handler failed", kind=job.message.kind, error=describe(error))
+            log.error("handler failed", push=job.key.hex[:16], kind=job.message.kind, error=describe(error))
             failed = f"handler:{type(error).__name__}"
-            reply = SORRY
+            reply = self._apology
             # What it had arranged so far goes with it: half a feature is worse than none.
             context.later.clear()
             context.change = None
         speaks = job.fan_id is not None and isinstance(job.message, HEARS)
-        held = await pushes.held_for(job.fan_id) if speaks and job.fan_id is not None else []
+        held = await pushes.held_for(job.fan_id, now) if speaks and job.fan_id is not None else []
         composed = compose(reply, context, held, failed)
         return await self._finish(job, composed)
 
@@ -263,9 +267,9 @@ class Engine:
             await asyncio.sleep(LEASE.total_seconds() / 3)
             if self._jobs:
                 try:
-                    await pushes.renew(list(self._jobs), lease_until=self._clock.now() + LEASE)
-                except Unavailable:
-                    log.warning("leases not renewed: the database is away", jobs=len(self._jobs))
+                    await pushes.renew(sorted(self._jobs), lease_until=self._clock.now() + LEASE)
+                except Exception as error:  # noqa: BLE001  # without leases every long push would be taken over
+                    log.warning("leases not renewed", jobs=len(self._jobs), error=describe(error))
 
     @property
     def busy(self) -> int:

@@ -1,8 +1,6 @@
-"""One message at a time per fan: a queue in this process, and a lease in the database between processes."""
+"""One message at a time per fan, also between processes: turns, in the order in which pushes were accepted."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,34 +11,39 @@ from scrm.pushes import service as pushes
 LEASE = timedelta(seconds=6)
 
 
-class FanLocks:
-    """First come, first served, per fan; nothing is kept for a fan nobody waits for."""
+class Turns:
+    """This process's view of whose turn it is; the truth is in the database (`pushes.take_turn`).
 
-    def __init__(self) -> None:
-        self._locks: dict[int, tuple[asyncio.Lock, int]] = {}
+    Who waits asks again when somebody here gives a turn back, and every now and then for what other processes
+    do. Nothing is kept for a fan nobody waits for.
+    """
 
-    @asynccontextmanager
-    async def hold(self, fan_id: int) -> AsyncIterator[None]:
-        """Hold this process's place at a fan."""
-        lock, users = self._locks.get(fan_id) or (asyncio.Lock(), 0)
-        self._locks[fan_id] = (lock, users + 1)
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiting: dict[int, set[asyncio.Event]] = {}
+
+    async def wait_for(self, fan_id: int, key: UUID) -> None:
+        """Wait until it is this push's turn, then hold it (given back by `pushes.finish`)."""
+        pause = 0.02
+        given_back = asyncio.Event()
+        waiting = self._waiting.setdefault(fan_id, set())
+        waiting.add(given_back)
         try:
-            async with lock:
-                yield
+            while True:
+                now = self._clock.now()
+                if await pushes.take_turn(fan_id, key, now=now, lease_until=now + LEASE):
+                    return
+                given_back.clear()
+                try:
+                    await asyncio.wait_for(given_back.wait(), pause)
+                except TimeoutError:
+                    pause = min(pause * 1.5, 0.25)
         finally:
-            lock, users = self._locks[fan_id]
-            if users == 1:
-                del self._locks[fan_id]
-            else:
-                self._locks[fan_id] = (lock, users - 1)
+            waiting.discard(given_back)
+            if not waiting and self._waiting.get(fan_id) is waiting:
+                del self._waiting[fan_id]
 
-
-async def wait_for_turn(fan_id: int, key: UUID, clock: Clock) -> None:
-    """Wait until no other process works on this fan, then hold the turn (given back by `pushes.finish`)."""
-    pause = 0.02
-    while True:
-        now = clock.now()
-        if await pushes.take_turn(fan_id, key, now=now, lease_until=now + LEASE):
-            return
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.5, 0.25)
+    def given_back(self, fan_id: int) -> None:
+        """Wake those here who wait for this fan."""
+        for event in self._waiting.get(fan_id, ()):
+            event.set()

@@ -11,6 +11,7 @@ from bot.isolation import LEASE
 from bot.messages import parse_message
 from kit.clock import Clock
 from kit.faults import describe
+from kit.tasks import Tasks
 from scrm.pushes import service as pushes
 
 log = structlog.get_logger(__name__)
@@ -21,18 +22,19 @@ ATTEMPTS = 5
 PATIENCE = timedelta(seconds=10)
 
 
-async def resume_abandoned(directory: Directory, engine: Engine, clock: Clock, limit: int = 50) -> int:
-    """Work on pushes that nobody does any more; returns how many there were."""
+async def resume_abandoned(
+    directory: Directory, engine: Engine, clock: Clock, tasks: Tasks, limit: int = 50
+) -> list[asyncio.Task[None]]:
+    """Start to work on pushes that nobody does any more; returns what was started."""
     now = clock.now()
     abandoned = await pushes.take_over(now=now - PATIENCE, lease_until=now + LEASE, limit=limit)
-    # All at once: a slow one must not let the leases of the others run out.
-    await asyncio.gather(*[_resume(push, directory, engine, clock) for push in abandoned])
-    return len(abandoned)
+    # All at once and on their own: a slow one must hold up neither the others nor the next look.
+    return [tasks.spawn(_resume(push, directory, engine, clock), "resume") for push in abandoned]
 
 
 async def _resume(push: pushes.Abandoned, directory: Directory, engine: Engine, clock: Clock) -> None:
     served = directory.get(push.account_id)
-    if served is None or push.attempts > ATTEMPTS:
+    if push.attempts > ATTEMPTS:
         reason = "account_gone" if served is None else "too_many_attempts"
         await pushes.finish(
             key=push.key,
@@ -45,6 +47,8 @@ async def _resume(push: pushes.Abandoned, directory: Directory, engine: Engine, 
         )
         log.warning("abandoned push given up", account=push.account_id, reason=reason)
         return
+    if served is None:
+        return  # disabled, or not loaded yet: the lease runs out and it is looked at again
     try:
         await engine.resume(served, parse_message(push.fields), push)
     except Exception as error:  # noqa: BLE001  # its lease runs out again and it is tried again

@@ -7,6 +7,9 @@ from bot.wire import UserMessage
 
 router = Router("fallback")
 
+# What a fan is told when a handler breaks.
+APOLOGY = TextReply("抱歉，服务开小差了，请稍后再试。")
+
 
 @router.on(UserMessage)
 def fallback(context: Context) -> Answer:

@@ -600,6 +600,7 @@ class Migration(migrations.Migration):
                 ],
                 "indexes": [
                     PartialIndex(fields=["lease_until"], name="push_running_idx", condition={"state": "running"}),
+                    PartialIndex(fields=["fan_id"], name="push_running_fan_idx", condition={"state": "running"}),
                     BrinIndex(fields=["received_at"], name="push_received_idx"),
                 ],
                 "pk_attr": "key",

@@ -191,6 +191,8 @@ def command(
             try:
                 async with transaction() as tx:
                     return await function(tx, *args, **kwargs)
+            except asyncpg.LockNotAvailableError as error:
+                raise Unavailable(code="busy") from error
             except RETRYABLE:
                 if attempt == attempts:
                     raise
@@ -221,6 +223,10 @@ async def fetch(sql: str, *args: object) -> list[asyncpg.Record]:
         return rows
 
 
+# Commands that may wait in one process for their commit; beyond that the caller is told at once.
+QUEUE_LIMIT = 10_000
+
+
 class GroupCommit(Generic[C, R]):
     """Commands of one kind that arrive while a commit is under way share the next one.
 
@@ -246,6 +252,8 @@ class GroupCommit(Generic[C, R]):
 
     async def submit(self, item: C) -> R:
         """Return the outcome of `item` once its transaction is durable; raises what that transaction raised."""
+        if len(self._waiting) >= QUEUE_LIMIT:
+            raise Unavailable(code="overloaded")
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._free_lanes:
@@ -257,8 +265,11 @@ class GroupCommit(Generic[C, R]):
         batch: list[tuple[C, asyncio.Future[R]]] = []
         try:
             while self._waiting:
+                # Who has given up waiting was told no; doing it all the same would only delay the others.
+                self._waiting = [(item, future) for item, future in self._waiting if not future.done()]
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-                await self._commit(batch)
+                if batch:
+                    await self._commit(batch)
         except BaseException:
             # Cancelled, as at shutdown: whoever waits, also for a next batch, is told so and not left waiting.
             _fail([*batch, *self._waiting], Unavailable(code="shutting_down"))
@@ -274,7 +285,7 @@ class GroupCommit(Generic[C, R]):
             _fail(batch, error)
         except Exception as error:  # noqa: BLE001  # handed to the caller, whatever it is
             if len(batch) == 1:
-                _fail(batch, error)
+                _fail(batch, Unavailable(code="busy") if isinstance(error, asyncpg.LockNotAvailableError) else error)
                 return
             for single in batch:
                 await self._commit([single])
@@ -320,8 +331,8 @@ def credentials(url: str) -> dict[str, Any]:
     }
 
 
-def tortoise_config(url: str, *, pool: int = 10) -> dict[str, Any]:
-    """Return the whole tortoise configuration for a database URL."""
+def tortoise_config(url: str, *, pool: int = 10, command_seconds: float | None = 15) -> dict[str, Any]:
+    """Return the whole tortoise configuration for a database URL; a statement may take `command_seconds`."""
     return {
         "connections": {
             "default": {
@@ -331,8 +342,14 @@ def tortoise_config(url: str, *, pool: int = 10) -> dict[str, Any]:
                     "minsize": 1,
                     "maxsize": pool,
                     "timeout": ACQUIRE_SECONDS,  # to connect, seconds
-                    "command_timeout": 15,
-                    "server_settings": {"application_name": "fensi", "jit": "off"},
+                    "command_timeout": command_seconds,
+                    "server_settings": {
+                        "application_name": "fensi",
+                        "jit": "off",
+                        # Whoever holds a lock longer is stuck; nobody else shall be stuck with them.
+                        "lock_timeout": "3s",
+                        "idle_in_transaction_session_timeout": "30s",
+                    },
                 },
             }
         },

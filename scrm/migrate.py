@@ -37,7 +37,8 @@ async def migrate(url: str, progress: Callable[[str, str, str], object] | None =
                 progress(event, app, name)
 
         async with TortoiseContext() as context:
-            config = tortoise_config(url)
+            # Building an index on a big table takes what it takes.
+            config = tortoise_config(url, pool=2, command_seconds=None)
             await context.init(config=config)
             executor = MigrationExecutor(context.db(), config["apps"])
             await executor.migrate(progress=count)

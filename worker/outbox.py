@@ -34,14 +34,18 @@ LEASE = timedelta(seconds=30)
 # While the database is away what is known of a message is held on to, this long at most.
 SETTLE_SECONDS = 600.0
 PAUSE_SECONDS = 0.2
-MAX_ATTEMPTS = 5
+# The longest time between two attempts at one message, seconds.
+LONGEST_RETRY = 300.0
+# An account without a free place is asked again after this at the latest, seconds.
+LONGEST_PAUSE = 60.0
+UNKNOWN_ACCOUNT_SECONDS = 5.0
 
 
 class Observer(Protocol):
     """Is told what became of messages, for metrics."""
 
     def delivered(self, outcome: str, seconds: float) -> None:
-        """A claimed message came to an end or a pause: an Outcome's value, `gate` or `lost`."""
+        """A claimed message came to an end or a pause: an Outcome's value, `gate`, `lost` or `no_place`."""
         ...
 
     def recovered(self, given_back: int, unknown: int) -> None:
@@ -79,6 +83,8 @@ class OutboxWorker:
         self._under_way: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
+        # Accounts without a place under their rate or quota, and until when to leave them alone.
+        self._paused: dict[int, float] = {}
         self._starts = GroupCommit(outreach.start_sending, tasks.spawn)
         self._settles = GroupCommit(outreach.settle, tasks.spawn)
 
@@ -133,7 +139,9 @@ class OutboxWorker:
             return False
         now = self._clock.now()
         try:
-            claimed = await outreach.claim(now=now, lease_until=now + self._lease, limit=room)
+            claimed = await outreach.claim(
+                now=now, lease_until=now + self._lease, limit=room, without=self._paused_accounts()
+            )
         except Exception as error:  # noqa: BLE001  # same
             log.warning("outbox not claimed", error=type(error).__name__)
             return False
@@ -148,13 +156,40 @@ class OutboxWorker:
         # A place is free, and this fan's next message may be due.
         self._wake.set()
 
+    def _paused_accounts(self) -> list[int]:
+        """Return the accounts that have no place free now, forgetting those that do again."""
+        self._paused = {account: until for account, until in self._paused.items() if until > monotonic()}
+        return list(self._paused)
+
+    async def _admitted(self, message: Outgoing) -> Sender | None:
+        """Take a place for a message; without one put it back, and leave its account alone for a while."""
+        account = self._accounts().get(message.account_id)
+        pause, sender = UNKNOWN_ACCOUNT_SECONDS, None
+        if account is not None:
+            sender = Sender(account.id, account.kind, account.appid, account.secret)
+            pause = await self._messenger.admit(sender)
+        if sender is not None and pause <= 0:
+            return sender
+        self._paused[message.account_id] = monotonic() + min(pause, LONGEST_PAUSE)
+        with suppress(Unavailable):  # then the claim runs out by itself
+            await outreach.put_back(message_id=message.id)
+        return None
+
     async def _deliver(self, message: Outgoing) -> None:
         began = monotonic()
+        try:
+            sender = await self._admitted(message)
+        except Exception as error:  # noqa: BLE001  # nothing was begun; the claim runs out and it is tried again
+            log.error("message not admitted", message=message.id, error=type(error).__name__)
+            return
+        if sender is None:
+            self._observer.delivered("no_place", monotonic() - began)
+            return
         refused = await self._begin(message)
         if refused is not None:
             self._observer.delivered("lost" if refused == "lost" else "gate", monotonic() - began)
             return
-        delivery = storable(bounded(await self._send(message), message.attempts + 1))
+        delivery = storable(spaced(await self._send(sender, message), message.attempts + 1))
         await self._settle(message, delivery)
         self._observer.delivered(delivery.outcome.value, monotonic() - began)
 
@@ -173,11 +208,7 @@ class OutboxWorker:
                 log.error("message not begun", message=message.id, error=type(error).__name__)
                 return "lost"
 
-    async def _send(self, message: Outgoing) -> Delivery:
-        account = self._accounts().get(message.account_id)
-        if account is None:
-            return Delivery(Outcome.RETRY, detail="account not loaded yet", retry_after=10)
-        sender = Sender(account.id, account.kind, account.appid, account.secret)
+    async def _send(self, sender: Sender, message: Outgoing) -> Delivery:
         try:
             async with asyncio.timeout(self._lease.total_seconds() / 2):
                 return await self._messenger.deliver(sender, message.openid, message.body)
@@ -203,15 +234,14 @@ class OutboxWorker:
                 return
 
 
-def bounded(delivery: Delivery, attempt: int) -> Delivery:
-    """Turn the retry of a last attempt into a failure, and give a retry without a time one that grows."""
+def spaced(delivery: Delivery, attempt: int) -> Delivery:
+    """Space the retries of a message further and further apart.
+
+    Nothing but time ends them: when the fan's window closes, the gate refuses the message with that reason.
+    """
     if delivery.outcome is not Outcome.RETRY:
         return delivery
-    if attempt >= MAX_ATTEMPTS:
-        return replace(delivery, outcome=Outcome.FAILED, detail=f"gave up after {attempt} attempts: {delivery.detail}")
-    if delivery.retry_after is None:
-        return replace(delivery, retry_after=float(2**attempt))
-    return delivery
+    return replace(delivery, retry_after=max(delivery.retry_after or 0.0, min(float(2**attempt), LONGEST_RETRY)))
 
 
 def storable(delivery: Delivery) -> Delivery:

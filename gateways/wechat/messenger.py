@@ -32,8 +32,8 @@ _OUTCOMES = {
 class WeChatMessenger:
     """Satisfies `scrm.outreach.ports.Messenger`.
 
-    `rate` messages a second per account on average and `burst` at once, over all processes; an attempt waits up
-    to `patience` seconds for its place and is a retry beyond that.
+    `rate` messages a second per account on average and `burst` at once, over all processes; `admit` waits up
+    to `patience` seconds for a place and says how long beyond that.
     """
 
     def __init__(
@@ -52,14 +52,28 @@ class WeChatMessenger:
         self._sleep = sleep
         self._alone = MemoryState()  # keeps this process to the rate while the shared state is away
 
-    async def deliver(self, sender: Sender, openid: str, message: Mapping[str, Any]) -> Delivery:
-        """Send `message` (a customer-service body without `touser`) once."""
+    async def admit(self, sender: Sender) -> float:
+        """Take a place under the account's rate, waiting for it a little; else return the seconds until one is free.
+
+        While the daily quota is spent that is until midnight in Shanghai.
+        """
         try:
-            early = await self._admit(self._clients.state, sender)
+            return await self._admit(self._clients.state, sender)
         except StateUnavailable:
-            early = await self._admit(self._alone, sender)
-        if early is not None:
-            return early
+            return await self._admit(self._alone, sender)
+
+    async def _admit(self, state: SharedState, sender: Sender) -> float:
+        if await state.get(_stopped(sender)) is not None:
+            return until_midnight(self._clients.clock.now())
+        wait = await state.take(f"wechat:send:{sender.account_id}", self._rate, self._burst, max_wait=self._patience)
+        if wait > self._patience:
+            return wait
+        if wait > 0:
+            await self._sleep(wait)
+        return 0.0
+
+    async def deliver(self, sender: Sender, openid: str, message: Mapping[str, Any]) -> Delivery:
+        """Send `message` (a customer-service body without `touser`) once, with a place taken before."""
         try:
             answer = await self._clients.for_account(sender).kf.send(openid, message)
         except WeChatError as error:
@@ -67,18 +81,6 @@ class WeChatMessenger:
         except WeChatFailure as failure:
             return _no_answer(failure)
         return Delivery(Outcome.SENT, code=0, platform_id=str(answer["msgid"]) if "msgid" in answer else None)
-
-    async def _admit(self, state: SharedState, sender: Sender) -> Delivery | None:
-        """Wait for a place under the rate; return a delivery instead where there is none soon."""
-        if await state.get(_stopped(sender)) is not None:
-            left = until_midnight(self._clients.clock.now())
-            return Delivery(Outcome.RETRY, 45009, "the daily quota is spent", retry_after=left)
-        wait = await state.take(f"wechat:send:{sender.account_id}", self._rate, self._burst, max_wait=self._patience)
-        if wait > self._patience:
-            return Delivery(Outcome.RETRY, detail="too many messages at once", retry_after=wait)
-        if wait > 0:
-            await self._sleep(wait)
-        return None
 
     async def _refusal(self, sender: Sender, error: WeChatError) -> Delivery:
         action = policy(error.errcode)

@@ -237,6 +237,7 @@ CREATE TABLE "push" (
     "received_at" TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX "push_running_idx" ON "push" ("lease_until") WHERE state = 'running';
+CREATE INDEX "push_running_fan_idx" ON "push" ("fan_id") WHERE state = 'running';
 CREATE INDEX "push_received_idx" ON "push" USING BRIN ("received_at");
 COMMENT ON TABLE "push" IS 'One push and its answer. Short-lived: the platform repeats for seconds, rows are pruned after days.';
 --

@@ -58,6 +58,4 @@ class CheckinPolicy(Model):
 
     class Meta:
         table = "checkin_policy"
-        constraints = [
-            CheckConstraint(check="cards_per_month >= 0 AND days_back >= 1", name="checkin_policy_sensible")
-        ]
+        constraints = [CheckConstraint(check="cards_per_month >= 0 AND days_back >= 1", name="checkin_policy_sensible")]

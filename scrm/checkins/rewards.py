@@ -1,44 +1,47 @@
-"""What a check-in earns. This is the one seam to the rules: whoever decides the numbers takes these two functions' place."""
+"""What a check-in earns. The rules decide it, as a consequence of the event; here one only looks.
+
+This is the one seam between check-in and the rules: nothing else of this noun knows that rules exist.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
-from kit.clock import natural_day
-from kit.ids import key_of
 from scrm.db import Connection
-from scrm.events.kinds import Appended
-from scrm.points import ledger
+from scrm.points import happenings, rulebook
+
+# Registered with the rules as its consequence (scrm.points.happenings).
+EVENT = "checkin.done"
+assert EVENT in happenings.TITLES  # noqa: S101  # the import is what registers it
 
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """An amount (> 0) of an asset of the ledger."""
+    """An amount (> 0) of an asset of the ledger, points before growth in every list."""
 
     asset: str
     amount: int
 
 
-# Mission A064 and A071: growth 3 and points 1 per natural day.
-PRESET = (Reward(ledger.POINTS, 1), Reward(ledger.GROWTH, 3))
-RULE = "checkin"
-
-
-async def pay(raw: Connection, done: Appended, platform: str, now: datetime) -> None:
-    """Book what a check-in earns, in its own transaction, under the key of its event; paying again changes nothing."""
-    assert done.member_id is not None  # noqa: S101  # a check-in is always somebody's
-    origin = ledger.Origin(
-        "每日签到", platform, done.occurred_at, done.key, RULE, day=natural_day(done.occurred_at)
+async def earned(raw: Connection, event_key: UUID) -> list[Reward]:
+    """Return what the ledger booked for a check-in, whatever rule decided it."""
+    rows = await raw.fetch(
+        """
+        SELECT asset, sum(amount)::bigint AS amount FROM ledger_entry
+        WHERE event_key = $1 AND kind = 'award' GROUP BY asset ORDER BY asset DESC
+        """,
+        event_key,
     )
-    await ledger.award_many(
-        raw,
-        [
-            ledger.Award(key_of(RULE, done.key, reward.asset), done.member_id, reward.asset, reward.amount, origin, now)
-            for reward in PRESET
-        ],
-    )
+    return [Reward(row["asset"], row["amount"]) for row in rows]
 
 
-async def next_reward(_raw: Connection, _member_id: int, _account_id: int, _now: datetime) -> Sequence[Reward]:
-    """Return what the person's next check-in will earn, tomorrow or today."""
-    return PRESET
+async def expected(raw: Connection, account_id: int, moment: datetime) -> Sequence[Reward]:
+    """Return what the rules of the account's brand give for a check-in at this moment, caps not considered."""
+    brand_id = await raw.fetchval("SELECT brand_id FROM account WHERE id = $1", account_id)
+    sums: dict[str, int] = {}
+    for versions in (await rulebook.listening(raw, [brand_id], {EVENT})).values():
+        rule = rulebook.in_force(versions, moment)
+        for asset, amount in (rule.worth if rule is not None and rule.enabled else {}).items():
+            sums[asset] = sums.get(asset, 0) + amount
+    return [Reward(asset, sums[asset]) for asset in sorted(sums, reverse=True)]

@@ -77,7 +77,7 @@ async def check_in(
             fan_id=fan_id,
             payload=payload,
         )
-        done = Appended(key, CHECKED_IN.name, occurred_at, member_id, account_id, fan_id, payload)
+        done = Appended(key, CHECKED_IN.name, occurred_at, member_id, account_id, fan_id, payload, now)
         await rewards.pay(raw, done, platform, now)
     return CheckedIn(
         day=day,

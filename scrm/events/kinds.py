@@ -17,9 +17,10 @@ class Appended:
     kind: str
     occurred_at: datetime
     member_id: int | None
-    account_id: int
+    account_id: int | None
     fan_id: int | None
     payload: Mapping[str, Any]
+    recorded_at: datetime
 
 
 Consequence: TypeAlias = Callable[[Connection, Sequence[Appended]], Awaitable[None]]

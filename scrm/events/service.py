@@ -29,7 +29,7 @@ async def append(
     occurred_at: datetime,
     recorded_at: datetime,
     member_id: int | None,
-    account_id: int,
+    account_id: int | None,
     fan_id: int | None,
     payload: Mapping[str, Any],
 ) -> bool:
@@ -37,23 +37,28 @@ async def append(
 
     `member_id` is the home member. Times are aware. Raises ValueError for an unregistered kind.
     """
-    kinds.get(kind)
-    row = await tx.connection.fetchrow(
+    return await add(
+        tx.connection, kinds.Appended(key, kind, occurred_at, member_id, account_id, fan_id, payload, recorded_at)
+    )
+
+
+async def add(raw: Connection, event: kinds.Appended) -> bool:
+    """Append in the caller's transaction: for events that are themselves consequences."""
+    kinds.get(event.kind)
+    row = await raw.fetchrow(
         _APPEND,
-        key,
-        kind,
-        occurred_at,
-        recorded_at,
-        member_id,
-        account_id,
-        fan_id,
-        json.dumps(payload, ensure_ascii=False),
+        event.key,
+        event.kind,
+        event.occurred_at,
+        event.recorded_at,
+        event.member_id,
+        event.account_id,
+        event.fan_id,
+        json.dumps(event.payload, ensure_ascii=False),
     )
     if row is None:
         return False
-    await run_consequences(
-        tx.connection, [kinds.Appended(key, kind, occurred_at, member_id, account_id, fan_id, payload)]
-    )
+    await run_consequences(raw, [event])
     return True
 
 

@@ -85,7 +85,7 @@ async def add(
     if count >= MOST:
         raise Conflict(f"最多保存 {MOST} 个地址", code="too_many_addresses")
     made: int = await raw.fetchval(
-        "INSERT INTO member_address (member_id, sealed, is_default, created_at) VALUES ($1, $2, false, $3) RETURNING id",
+        "INSERT INTO member_address (member_id, sealed, created_at) VALUES ($1, $2, $3) RETURNING id",
         member_id,
         sealed,
         now,

@@ -23,7 +23,7 @@ class Gift(Model):
     # How many one person may have, redemptions that were cancelled not counted; null: as many as they like.
     per_person: int | None = fields.IntField(null=True)
     # The lowest growth level that may redeem it (code of scrm.points.levels); null: everybody.
-    level: str | None = fields.CharField(32, null=True)
+    level = fields.CharField(32, null=True)
     on_sale_from: datetime | None = fields.DatetimeField(null=True)
     # The first moment at which it is on sale no more.
     on_sale_until: datetime | None = fields.DatetimeField(null=True)

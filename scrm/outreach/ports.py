@@ -11,6 +11,10 @@ __all__ = ["Delivery", "Messenger", "Outcome", "Sender"]
 class Messenger(Protocol):
     """Carries one message to one fan. Never raises for what the platform or the network does."""
 
+    async def admit(self, sender: Sender) -> float:
+        """Take a place under the account's rate and daily quota; returns 0, or the seconds until there may be one."""
+        ...
+
     async def deliver(self, sender: Sender, openid: str, message: Mapping[str, Any]) -> Delivery:
         """Send `message` (a customer-service body without `touser`) once; no retries inside."""
         ...

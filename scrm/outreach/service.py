@@ -49,15 +49,16 @@ async def facts_about(raw: Connection, fan_id: int, now: datetime, *, except_mes
         acts[scene] = max(acts.get(scene, row["at"]), row["at"])
     sent = await raw.fetch(
         """
-        SELECT created_at FROM outbox
-        WHERE fan_id = $1 AND created_at > $2 AND state IN ('pending', 'claimed', 'sending', 'sent', 'unknown')
+        SELECT coalesce(sent_at, greatest(created_at, due_at)) AS at FROM outbox
+        WHERE fan_id = $1 AND coalesce(sent_at, greatest(created_at, due_at)) > $2
+          AND state IN ('pending', 'claimed', 'sending', 'sent', 'unknown')
           AND ($3::bigint IS NULL OR id < $3)
         """,
         fan_id,
         now - LONGEST,
         except_message,
     )
-    windows = open_windows(fan["kind"], acts, [row["created_at"] for row in sent], now, MARGIN)
+    windows = open_windows(fan["kind"], acts, [row["at"] for row in sent], now, MARGIN)
     # Only followers can write, click or scan, so whoever did since we last heard of it follows: also a follower
     # from before our time, or one whose return never reached us.
     changed = fan["follow_changed_at"]
@@ -136,7 +137,7 @@ _CLAIM = """
 -- or was tried already; one that is planned for later holds nobody up.
 WITH due AS (
     SELECT o.id FROM outbox o
-    WHERE o.state = 'pending' AND o.due_at <= $1
+    WHERE o.state = 'pending' AND o.due_at <= $1 AND o.account_id <> ALL($4::bigint[])
       AND NOT EXISTS (
           SELECT FROM outbox e
           WHERE e.fan_id = o.fan_id AND e.id < o.id
@@ -152,10 +153,23 @@ RETURNING o.id, o.account_id, o.fan_id, f.openid, o.body, o.attempts
 
 
 @command
-async def claim(tx: Transaction, *, now: datetime, lease_until: datetime, limit: int = 200) -> list[Outgoing]:
-    """Claim due messages for this worker. A claim that runs out goes back to pending: nothing was sent yet."""
-    rows = await tx.connection.fetch(_CLAIM, now, lease_until, limit)
+async def claim(
+    tx: Transaction, *, now: datetime, lease_until: datetime, limit: int = 200, without: Sequence[int] = ()
+) -> list[Outgoing]:
+    """Claim due messages for this worker, but those of the accounts `without`.
+
+    A claim that runs out goes back to pending: nothing was sent yet.
+    """
+    rows = await tx.connection.fetch(_CLAIM, now, lease_until, limit, list(without))
     return [Outgoing(**{**dict(row), "body": json.loads(row["body"])}) for row in rows]
+
+
+@command
+async def put_back(tx: Transaction, *, message_id: int) -> None:
+    """Give a claim back: the message is pending as before, in its place, and no attempt was made."""
+    await tx.connection.execute(
+        "UPDATE outbox SET state = 'pending', lease_until = NULL WHERE id = $1 AND state = 'claimed'", message_id
+    )
 
 
 async def start_sending(raw: Connection, items: Sequence[tuple[int, datetime, datetime]]) -> list[str | None]:

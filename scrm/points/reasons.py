@@ -15,7 +15,6 @@ REASONS = {
     "awaiting_verdict": "等待审核",
     "own_post": "自己与自己的帖子互动",
     "self_referral": "自己邀请自己",
-    "makeup": "补签不奖励",
     # taken back, or never given, by a return or a verdict
     "returned": "退货扣回",
     "filler_post": "水贴扣回",

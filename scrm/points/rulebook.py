@@ -60,7 +60,7 @@ def check(given: dict[str, Any]) -> Draft:
     event_kind = draft.event_kind or (kind.events[0] if kind.events else "")
     if kind.events and event_kind != kind.events[0]:
         raise Invalid(f"“{kind.title}”规则只看 {kind.events[0]}", field="event_kind")
-    if event_kind not in {known.name for known in events.every()}:
+    if not kind.events and event_kind not in {known.name for known in events.every()}:
         raise Invalid("没有这种行为", field="event_kind")
     if draft.frequency not in kind.frequencies:
         raise Invalid(f"“{kind.title}”规则不能用这个频率", field="frequency")
@@ -190,18 +190,21 @@ def presets() -> list[str]:
 
 @command
 async def install_preset(
-    _tx: Transaction, brand_id: int, name: str, now: datetime, *, since: datetime | None = None
+    tx: Transaction, brand_id: int, name: str, now: datetime, *, since: datetime | None = None
 ) -> list[str]:
-    """Write a preset's rules, and its levels if it has any, for a brand; returns the rules' codes.
+    """Write the rules of a preset that the brand lacks, and the levels if it has none; returns the new codes.
 
-    Installing it again changes nothing that was not edited. `since` is for rules that are new. Raises NotFound.
+    What is there, edited or not, stays. The rules count from `since` (default now). Raises NotFound.
     """
     if name not in presets():
         raise NotFound(f"没有“{name}”这套预设", field="name")
     data = json.loads((PRESETS / f"{name}.json").read_text(encoding="utf-8"))
-    drafts = [check(row) for row in data["rules"]]
+    there = {
+        row["code"] for row in await tx.connection.fetch("SELECT code FROM points_rule WHERE brand_id = $1", brand_id)
+    }
+    drafts = [draft for row in data["rules"] if (draft := check(row)).code not in there]
     for draft in drafts:
         await define(brand_id=brand_id, draft=draft, now=now, system=True, since=since)
-    if data.get("levels"):
+    if data.get("levels") and not await levels.of_brand(tx.connection, brand_id):
         await levels.define(brand_id=brand_id, given=data["levels"])
     return [draft.code for draft in drafts]

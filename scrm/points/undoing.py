@@ -1,4 +1,4 @@
-"""Undoing a clawback: what it took goes back to the same lots with their old expiry, and the debt it made is forgiven."""
+"""Undoing a clawback: what it took returns to the same lots with their old expiry, the debt it made is forgiven."""
 
 from datetime import datetime
 from uuid import UUID

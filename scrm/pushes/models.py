@@ -33,6 +33,7 @@ class Push(Model):
         table = "push"
         indexes = [
             PartialIndex(fields=("lease_until",), name="push_running_idx", condition={"state": "running"}),
+            PartialIndex(fields=("fan_id",), name="push_running_fan_idx", condition={"state": "running"}),
             BrinIndex(fields=("received_at",), name="push_received_idx"),
         ]
         constraints = [

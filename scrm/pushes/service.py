@@ -6,8 +6,8 @@ is, and whether the answer prepared for it may stand. `docs/subsystems/callback.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -68,9 +68,14 @@ WITH input AS (
 ), new AS (
     SELECT l.*,
            l.answer IS NULL
-           OR EXISTS (SELECT FROM turn t WHERE t.fan_id = l.fan_id AND t.lease_until > l.received_at)
+           OR EXISTS (
+               SELECT FROM push p WHERE p.fan_id = l.fan_id AND p.state = 'running' AND p.lease_until > l.received_at
+           )
            OR EXISTS (SELECT FROM dialogue d WHERE d.fan_id = l.fan_id AND d.expires_at > l.received_at)
-           OR EXISTS (SELECT FROM held_reply h WHERE h.fan_id = l.fan_id)
+           OR EXISTS (
+               SELECT FROM held_reply h
+               WHERE h.fan_id = l.fan_id AND h.held_at > l.received_at - interval '48 hours'
+           )
            AS running
     FROM located l JOIN fresh USING (key)
 ), timeline AS (
@@ -99,7 +104,7 @@ async def accept(raw: Connection, arrivals: Sequence[Arrival]) -> list[Accepted]
     first: dict[UUID, int] = {}
     for n, arrival in enumerate(arrivals):
         first.setdefault(arrival.key, n)
-    unique = [arrivals[n] for n in first.values()]
+    unique = _in_order([arrivals[n] for n in first.values()])
     rows = await _accept_known(raw, list(first.values()), unique)
     unknown = [a for a in unique if a.openid is not None and rows[first[a.key]].fan_id is None]
     if unknown:
@@ -107,8 +112,12 @@ async def accept(raw: Connection, arrivals: Sequence[Arrival]) -> list[Accepted]
             ENSURE_FANS, [a.account_id for a in unknown], [a.openid for a in unknown], unknown[0].received_at
         )
         rows = await _accept_known(raw, list(first.values()), unique)
+        if any(a.openid is not None and rows[first[a.key]].fan_id is None for a in unknown):
+            raise RuntimeError("a fan that was just made is not there")
     appended = [
-        Appended(a.key, a.kind, a.occurred_at, rows[n].member_id, a.account_id, rows[n].fan_id, a.payload)
+        Appended(
+            a.key, a.kind, a.occurred_at, rows[n].member_id, a.account_id, rows[n].fan_id, a.payload, a.received_at
+        )
         for n, a in zip(first.values(), unique, strict=True)
         if rows[n].fresh
     ]
@@ -119,6 +128,20 @@ async def accept(raw: Connection, arrivals: Sequence[Arrival]) -> list[Accepted]
         else Accepted(False, False, rows[first[a.key]].fan_id, rows[first[a.key]].member_id)
         for n, a in enumerate(arrivals)
     ]
+
+
+def _in_order(arrivals: list[Arrival]) -> list[Arrival]:
+    """Take back answers prepared for messages that follow, in this batch, one of the same fan that needs work."""
+    working: set[tuple[int, str]] = set()
+    ordered = []
+    for arrival in arrivals:
+        fan = (arrival.account_id, arrival.openid or "")
+        if arrival.openid is not None and arrival.answer is None:
+            working.add(fan)
+        elif fan in working:
+            arrival = replace(arrival, answer=None)  # the same arrival, without its answer
+        ordered.append(arrival)
+    return ordered
 
 
 async def _accept_known(raw: Connection, numbers: list[int], arrivals: list[Arrival]) -> dict[int, Accepted]:
@@ -159,21 +182,24 @@ async def look(raw: Connection, keys: Sequence[UUID]) -> list[State | None]:
     return [known.get(key) for key in keys]
 
 
+_TAKE_TURN = """
+-- The turn goes to the oldest push of the fan that somebody still works on; a dead one's lease runs out.
+INSERT INTO turn (fan_id, push_key, lease_until)
+SELECT $1, $2, $4
+WHERE NOT EXISTS (
+    SELECT FROM push o, push me
+    WHERE me.key = $2 AND o.fan_id = $1 AND o.state = 'running' AND o.lease_until > $3
+      AND (o.received_at, o.key) < (me.received_at, me.key)
+)
+ON CONFLICT (fan_id) DO UPDATE SET push_key = excluded.push_key, lease_until = excluded.lease_until
+WHERE turn.lease_until <= $3 OR turn.push_key = excluded.push_key
+RETURNING fan_id
+"""
+
+
 async def take_turn(fan_id: int, key: UUID, *, now: datetime, lease_until: datetime) -> bool:
-    """Take the turn at a fan; False while another push of the same fan has it. A dead holder's turn is taken."""
-    row = await db.fetch(
-        """
-        INSERT INTO turn (fan_id, push_key, lease_until) VALUES ($1, $2, $4)
-        ON CONFLICT (fan_id) DO UPDATE SET push_key = excluded.push_key, lease_until = excluded.lease_until
-        WHERE turn.lease_until <= $3 OR turn.push_key = excluded.push_key
-        RETURNING fan_id
-        """,
-        fan_id,
-        key,
-        now,
-        lease_until,
-    )
-    return bool(row)
+    """Take the turn at a fan; False while another push has it or an older one waits. A dead holder's is taken."""
+    return bool(await db.fetch(_TAKE_TURN, fan_id, key, now, lease_until))
 
 
 @command
@@ -232,6 +258,13 @@ class DialogueChange:
     expires_at: datetime | None = None
 
 
+_DROP_HELD = """
+DELETE FROM held_reply WHERE fan_id = $1 AND (
+    held_at <= $2 OR id NOT IN (SELECT id FROM held_reply WHERE fan_id = $1 ORDER BY id DESC LIMIT $3)
+)
+"""
+
+
 @command
 async def finish(
     tx: Transaction,
@@ -282,6 +315,8 @@ async def finish(
             json.dumps(reply, ensure_ascii=False),
             now,
         )
+    if released or hold:
+        await raw.execute(_DROP_HELD, fan_id, now - HELD_LASTS, HELD_KEPT)
     return True
 
 
@@ -311,9 +346,15 @@ class Held:
     reply: dict[str, Any]
 
 
-async def held_for(fan_id: int) -> list[Held]:
+# What waits is an answer, and an answer grows stale: beyond these it is dropped.
+HELD_KEPT, HELD_LASTS = 3, timedelta(hours=48)
+
+
+async def held_for(fan_id: int, now: datetime) -> list[Held]:
     """Return the replies that wait for this fan's next message, oldest first."""
-    rows = await db.fetch("SELECT id, reply FROM held_reply WHERE fan_id = $1 ORDER BY id", fan_id)
+    rows = await db.fetch(
+        "SELECT id, reply FROM held_reply WHERE fan_id = $1 AND held_at > $2 ORDER BY id", fan_id, now - HELD_LASTS
+    )
     return [Held(row["id"], json.loads(row["reply"])) for row in rows]
 
 

@@ -22,6 +22,7 @@ from bot.router import Dispatcher, Router
 from gateways.wechat.clients import WeChatClients
 from gateways.wechat.messenger import WeChatMessenger
 from handlers import ROUTERS
+from handlers.fallback import APOLOGY
 from kit.clock import Clock
 from kit.ids import key_of
 from kit.memory_state import MemoryState
@@ -54,7 +55,7 @@ async def composed(
         clients = WeChatClients(session, state, clock=clock, tasks=tasks, base_url=wechat_url)
         directory = Directory(sealer)
         await directory.refresh()
-        engine = Engine(Dispatcher(routers), clock, tasks, budget=budget)
+        engine = Engine(Dispatcher(routers), clock, tasks, apology=APOLOGY, budget=budget)
         yield Services(settings, url, clock, sealer, tasks, state, clients, WeChatMessenger(clients), directory, engine)
         await tasks.drain(5)
 
@@ -120,7 +121,10 @@ class Server:
     async def recover(self) -> int:
         """Look for pushes that somebody left behind, as a worker does."""
         mine = self.services
-        return await self.call(resume_abandoned(mine.directory, mine.engine, mine.clock))
+        started = await self.call(resume_abandoned(mine.directory, mine.engine, mine.clock, mine.tasks))
+        if started:
+            await asyncio.wait(started)
+        return len(started)
 
 
 class _Unobserved:

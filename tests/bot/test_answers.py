@@ -2,7 +2,6 @@
 
 import pytest
 
-from bot.engine import SORRY
 from bot.replies import (
     Article,
     ImageReply,
@@ -15,6 +14,7 @@ from bot.replies import (
     VoiceReply,
 )
 from bot.router import Context
+from handlers.fallback import APOLOGY
 from tests.bot.desk import Desk, quick
 from tests.bot.house import House
 from tests.bot.platform import USERNAME
@@ -152,12 +152,12 @@ async def test_a_handler_that_breaks_says_sorry_and_is_recorded(house: House, de
     account = await house.account()
     server = await house.server(quick(坏=RuntimeError("13800000000")) if way == "quick" else desk.router, desk.router)
     push = account.text("oFan", "坏")
-    assert (await push.to(server)).text == SORRY.content
+    assert (await push.to(server)).text == APOLOGY.content
     row = await house.push(push)
     assert (row["state"], row["reason"]) == ("failed", "handler:RuntimeError")
     # The same push again: the same sentence, and nobody tries a second time.
     tries = len(desk.contexts)
-    assert (await push.to(server)).text == SORRY.content
+    assert (await push.to(server)).text == APOLOGY.content
     assert len(desk.contexts) == tries == (0 if way == "quick" else 1)
     assert await house.outbox(account) == []
     assert await house.rows("SELECT 1 FROM dialogue WHERE fan_id = $1", row["fan_id"]) == []

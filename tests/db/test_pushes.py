@@ -369,13 +369,13 @@ class TestAnswers:
         assert first.fan_id is not None
         replies = [{"type": "text", "content": word} for word in ("一", "二")]
         await finish("a", first.fan_id, state="late", answer=None, hold=replies)
-        held = await pushes.held_for(first.fan_id)
+        held = await pushes.held_for(first.fan_id, at(60))
         assert [each.reply for each in held] == replies
         await accept_running(account, "b")
         assert await finish("b", first.fan_id, attempts=9, released=[held[0].id]) is False
-        assert await pushes.held_for(first.fan_id) == held
+        assert await pushes.held_for(first.fan_id, at(60)) == held
         assert await finish("b", first.fan_id, released=[held[0].id]) is True
-        assert await pushes.held_for(first.fan_id) == [Held(held[1].id, replies[1])]
+        assert await pushes.held_for(first.fan_id, at(60)) == [Held(held[1].id, replies[1])]
 
 
 class TestHousekeeping:

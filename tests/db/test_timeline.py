@@ -121,7 +121,8 @@ async def test_consequences_see_their_events_in_one_order(tx_db: Transaction) ->
 
     kinds.register("test.order", "顺序", remember)
     events = [
-        Appended(key_of(n), "test.order", at(n % 3), 1, 1, fan_id, {}) for n, fan_id in enumerate([5, 3, None, 5, 3])
+        Appended(key_of(n), "test.order", at(n % 3), 1, 1, fan_id, {}, at(3))
+        for n, fan_id in enumerate([5, 3, None, 5, 3])
     ]
     await run_consequences(tx_db.connection, events)
     assert seen == [(None, 2.0), (3, 1.0), (3, 1.0), (5, 0.0), (5, 0.0)]

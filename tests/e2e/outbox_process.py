@@ -43,6 +43,10 @@ class HttpMessenger:
         self._session = session
         self._receiver = receiver
 
+    async def admit(self, _sender: Sender) -> float:
+        """There is always a place."""
+        return 0.0
+
     async def deliver(self, sender: Sender, openid: str, message: Mapping[str, Any]) -> Delivery:
         """POST once."""
         try:

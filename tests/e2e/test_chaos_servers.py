@@ -37,8 +37,8 @@ async def test_three_hundred_fans_two_servers_and_one_of_them_killed(
 ) -> None:
     shop = await open_shop(wechat)
     rng = random.Random(20261122)
-    one = await fensi.serve(reply_budget="1.0")
-    two = await fensi.serve(reply_budget="1.0")
+    one = await fensi.serve(reply_budget="0.7")
+    two = await fensi.serve(reply_budget="0.7")
     worker = await fensi.work()
     urls = shop.answered_by(one, two)
     wechat.wechat.faults.add_callback(times=None, copies=(1, 3), jitter=5.0, urls=urls)
@@ -64,8 +64,8 @@ async def test_three_hundred_fans_two_servers_and_one_of_them_killed(
             await until(lambda: some("push WHERE state = 'running'", 12), what="12 pushes hang")
             await two.kill()
             urls.remove(two.url + shop.path)
-            await asyncio.sleep(1.2)  # past the budget of those that hang in the other server
-        urls.append((await fensi.serve(reply_budget="1.0", port=two.port)).url + shop.path)
+            await asyncio.sleep(0.9)  # past the budget of those that hang in the other server
+        urls.append((await fensi.serve(reply_budget="0.7", port=two.port)).url + shop.path)
         pushed = await asyncio.gather(*acts)
     finally:
         for task in acts:
@@ -108,7 +108,7 @@ async def test_late_answers_while_the_worker_is_killed_again_and_again(
 ) -> None:
     shop = await open_shop(wechat)
     rng = random.Random(7)
-    server = await fensi.serve(reply_budget="0.5", database_pool="30")
+    server = await fensi.serve(reply_budget="0.25", database_pool="30")
     worker = await fensi.work()
     shop.answered_by(server)
     fans = shop.fans(20, following=False)

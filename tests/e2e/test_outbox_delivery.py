@@ -30,7 +30,7 @@ from scrm.outreach.ports import Delivery, Outcome, Sender
 from tests.conftest import START
 from tests.e2e.outbox_process import Unobserved, account_view
 from worker.jobs import JobRunner, Registry
-from worker.outbox import MAX_ATTEMPTS, OutboxWorker
+from worker.outbox import OutboxWorker, spaced
 from worker.runner import run_worker
 
 pytestmark = pytest.mark.e2e
@@ -103,6 +103,13 @@ class Messenger:
         self.heard: list[str] = []
         self.called = asyncio.Event()
         self._answers = list(answers)
+        self.asked = 0
+        # What `admit` says before there is always a place: seconds to wait.
+        self.places: list[float] = []
+
+    async def admit(self, sender: Sender) -> float:
+        self.asked += 1
+        return self.places.pop(0) if self.places else 0.0
 
     async def deliver(self, sender: Sender, openid: str, message: Mapping[str, Any]) -> Delivery:
         assert (sender.appid, sender.secret) == ("wxtest", "secret")
@@ -179,14 +186,65 @@ async def test_a_retry_waits_for_its_time_and_holds_back_what_follows(
     assert await outbox() == [("sent", "", 2), ("sent", "", 1)]
 
 
-async def test_retries_are_bounded_and_a_broken_messenger_is_not_trusted(
-    db: TortoiseContext, database_url: str
+async def test_without_a_place_a_message_waits_and_no_attempt_is_made(db: TortoiseContext, database_url: str) -> None:
+    clock = SystemClock()
+    house = await house_of(2, clock.now())
+    for n in range(3):
+        for fan in house.fans:
+            await house.say(fan, f"{fan}:{n}", clock.now())
+    messenger = Messenger()
+    messenger.places = [0.2] * 12
+    async with running(worker(database_url, house, messenger, clock)):
+        await until(settled)
+    assert await outbox() == [("sent", "", 1)] * 6
+    assert messenger.asked == 18
+    first, second = house.fans
+    assert [text for text in messenger.heard if text.startswith(f"{first}:")] == [f"{first}:{n}" for n in range(3)]
+    assert [text for text in messenger.heard if text.startswith(f"{second}:")] == [f"{second}:{n}" for n in range(3)]
+
+
+async def test_a_platform_that_is_away_for_hours_fails_no_message(
+    db: TortoiseContext, database_url: str, clock: ManualClock
 ) -> None:
+    house = await house_of(2, START)
+    await house.say(house.fans[0], "patient", START)
+    away = [Delivery(Outcome.RETRY, detail="unreachable", retry_after=5)] * 30
+    messenger = Messenger(*away)
+
+    async def attempts(n: int) -> bool:
+        return len(messenger.heard) >= n and (await outbox())[0][0] != "sending"
+
+    async with running(worker(database_url, house, messenger, clock)):
+        for n in range(1, 31):
+            await until(lambda n=n: attempts(n))
+            clock.advance(seconds=300)
+            async with scrm_db.connection() as raw:
+                await raw.execute("NOTIFY fensi_outbox")
+        await until(settled)
+        assert await outbox() == [("sent", "", 31)]
+        # What is still not sent when the fan's window closes is refused with that reason.
+        await house.say(house.fans[1], "too late", clock.now())
+        messenger._answers = [Delivery(Outcome.RETRY, detail="unreachable", retry_after=5)] * 2
+        await until(lambda: attempts(32))
+        clock.advance(hours=48)
+        async with scrm_db.connection() as raw:
+            await raw.execute("NOTIFY fensi_outbox")
+        await until(settled)
+    assert (await outbox())[1] == ("refused", "window_closed", 1)
+
+
+def test_retries_are_spaced_further_and_further_apart() -> None:
+    busy = Delivery(Outcome.RETRY, retry_after=5)
+    assert [spaced(busy, n).retry_after for n in (1, 2, 3, 5, 9, 30)] == [5, 5, 8, 32, 300, 300]
+    assert spaced(SENT, 9) == SENT
+
+
+async def test_a_broken_messenger_is_not_trusted(db: TortoiseContext, database_url: str) -> None:
     clock = SystemClock()
     house = await house_of(1, clock.now())
-    busy = Delivery(Outcome.RETRY, code=2**40, detail="bad\0 words \ud800", retry_after=0.01)
+    odd = Delivery(Outcome.FAILED, code=2**40, detail="bad\0 words \ud800")
     cases: list[tuple[list[Delivery | Exception | asyncio.Event], tuple[str, str, int]]] = [
-        ([busy] * 5, ("failed", f"gave up after {MAX_ATTEMPTS} attempts: bad words ?", 5)),
+        ([odd], ("failed", "bad words ?", 1)),
         ([RuntimeError("13800000000")], ("unknown", "RuntimeError", 1)),
         ([asyncio.Event()], ("unknown", "TimeoutError", 1)),
         ([Delivery(Outcome.REFUSED, code=45015, detail="out of time")], ("refused", "out of time", 1)),
@@ -197,7 +255,7 @@ async def test_retries_are_bounded_and_a_broken_messenger_is_not_trusted(
     async with running(worker(database_url, house, messenger, clock, lease=timedelta(seconds=1))):
         await until(settled)
     assert await outbox() == [expected for _, expected in cases]
-    assert Counter(messenger.heard) == {"0": 5, "1": 1, "2": 1, "3": 1}
+    assert Counter(messenger.heard) == {"0": 1, "1": 1, "2": 1, "3": 1}
 
 
 async def test_the_gate_is_asked_again_when_the_turn_comes(

@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from kit.ids import key_of
 from scrm import db
@@ -170,13 +170,18 @@ class LedgerMachine(RuleBasedStateMachine):
                 now=self.now,
                 award_key=award_key,
             ),
-            lambda: self.model.claw_back(
-                key("clawback", serial), self.homes[home], asset, amount, award_key, self.now
-            ),
+            lambda: self.model.claw_back(key("clawback", serial), self.homes[home], asset, amount, award_key, self.now),
             broken=broken,
         )
 
-    @rule(serial=serials, home=homes, asset=assets, amount=amounts, hours=st.integers(-20, 60), days=st.none() | st.just(2))
+    @rule(
+        serial=serials,
+        home=homes,
+        asset=assets,
+        amount=amounts,
+        hours=st.integers(-20, 60),
+        days=st.none() | st.just(2),
+    )
     def promise(self, serial: int, home: int, asset: str, amount: int, hours: int, days: int | None) -> None:
         due_at = self.now + timedelta(hours=hours)
         made = maturing.Promise(

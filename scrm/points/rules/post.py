@@ -45,9 +45,7 @@ def _plan(facts: Facts, rule: Rule) -> list[Earned]:
         days = settings.points_days if points else settings.growth_days
         return (working_days_after if calendar == "working" else natural_days_after)(published_at, days)
 
-    return [
-        Give(facts.member_id, asset, amount, subject, due_at=due_at(asset)) for asset, amount in rule.worth.items()
-    ]
+    return [Give(facts.member_id, asset, amount, subject, due_at=due_at(asset)) for asset, amount in rule.worth.items()]
 
 
 def _revise(facts: Facts) -> list[Revised]:

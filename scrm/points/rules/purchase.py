@@ -2,7 +2,7 @@
 
 The amount is floored per order. A return leaves what an order of the remaining amount would have earned: so a partial
 return costs its share, returns in any order and number come to the same, and 10.00 元 is the first that earns. An
-open return puts the payment off until it is closed (ruling 1 of mission A23).
+open return puts the payment off until it is closed or done (ruling 1 of mission A23).
 """
 
 from pydantic import Field
@@ -45,7 +45,7 @@ def _revise(facts: Facts) -> list[Revised]:
     amount, returned = facts.whole("amount"), facts.whole("returned")
     if returned > amount:
         raise Invalid("退货金额不能大于订单金额", field="payload.returned")
-    return [Keep(_subject(facts), amount - returned, "returned")]
+    return [Keep(_subject(facts), amount - returned, "returned"), Hold(_subject(facts), False, "return_closed")]
 
 
 register(

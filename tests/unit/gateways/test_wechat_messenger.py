@@ -87,13 +87,13 @@ class TestWithTheSimulator:
         refused = await messenger.deliver(sender_of(account), fan.openid, TEXT)
         assert (refused.outcome, refused.code, refused.retry_after) == (Outcome.RETRY, 45009, HALF_A_DAY)
         clock.advance(hours=1)
-        spared = await messenger.deliver(sender_of(account), fan.openid, TEXT)
-        assert (spared.outcome, spared.code, spared.retry_after) == (Outcome.RETRY, 45009, HALF_A_DAY - 3600)
+        assert await messenger.admit(sender_of(account)) == HALF_A_DAY - 3600
         assert len(list(wechat.wechat.quotas.made(CUSTOM_SEND))) == 2
 
         other = wechat.world.add_account("service", verified=True)
         thread = wechat.fan().thread(other)
         thread.following, thread.grants["pay"] = True, Grant(FOREVER, None)
+        assert await messenger.admit(sender_of(other, 2)) == 0
         assert (await messenger.deliver(sender_of(other, 2), thread.openid, TEXT)).outcome is Outcome.SENT
 
     async def test_a_dropped_connection_leaves_it_unknown_whether_or_not_it_arrived(
@@ -180,21 +180,18 @@ class TestWithOddServers:
     ) -> None:
         clients = make_clients(odd.url)
         messenger = WeChatMessenger(clients, rate=0.1, burst=2, patience=15, sleep=naps)
-        deliveries = [await messenger.deliver(SENDER, OPENID, TEXT) for _ in range(4)]
-        assert [d.outcome for d in deliveries] == [Outcome.SENT, Outcome.SENT, Outcome.SENT, Outcome.RETRY]
+        places = [await messenger.admit(SENDER) for _ in range(4)]
+        assert places == [0, 0, 0, pytest.approx(20, abs=1)]
         assert naps.taken == [pytest.approx(10, abs=1)]
-        assert deliveries[3].retry_after == pytest.approx(20, abs=1)
-        assert len(odd.paths) == 3
-        other = Sender(2, "service", "wx2", "s")
-        assert (await messenger.deliver(other, OPENID, TEXT)).outcome is Outcome.SENT
+        assert await messenger.admit(Sender(2, "service", "wx2", "s")) == 0
 
     async def test_without_redis_messages_go_out_at_the_rate_of_this_process(
         self, odd: OddServer, make_clients: MakeClients, unused_tcp_port: int
     ) -> None:
         state = RedisState(f"redis://127.0.0.1:{unused_tcp_port}/0")
         messenger = WeChatMessenger(make_clients(odd.url, state), rate=0.1, burst=1, patience=0)
-        assert (await messenger.deliver(SENDER, OPENID, TEXT)).outcome is Outcome.SENT
-        assert (await messenger.deliver(SENDER, OPENID, TEXT)).outcome is Outcome.RETRY
+        assert await messenger.admit(SENDER) == 0
+        assert await messenger.admit(SENDER) == pytest.approx(10, abs=1)
         odd.answer = hang_up
         await state.close()
 
