@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from app.server import SERVICES, NotMigratedError, health_routes, stopping
+from app.server import SERVICES, NotMigratedError, check_clock, health_routes, stopping
 from app.services import Services, services
 from app.settings import Settings
 from bot.recovery import resume_abandoned
@@ -60,6 +60,7 @@ async def work(settings: Settings, database_url: str) -> None:
     stop = asyncio.Event()
     with stopping(stop):
         async with services(settings, database_url) as opened:
+            await check_clock(opened)
             background = [
                 opened.tasks.spawn(opened.directory.watch(), "directory"),
                 opened.tasks.spawn(opened.engine.keep_leases(), "leases"),

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from app import commands
+from app.embedded import EmbeddedError
 from app.settings import SettingsError, load
 from kit.seal import UnsealError
 from scrm.errors import DomainError
@@ -64,9 +65,9 @@ def _accounts(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     add.add_argument("--kind", required=True, choices=["service", "subscription", "miniprogram"])
     add.add_argument("--name", required=True)
     add.add_argument("--appid", required=True)
-    add.add_argument("--secret", required=True)
+    add.add_argument("--secret", required=True, help="AppSecret; `-` asks for it, here and for the next two")
     add.add_argument("--token", required=True)
-    add.add_argument("--aes-key", help="EncodingAESKey, 43 characters; without it the account is in plain mode")
+    add.add_argument("--aes-key", help="EncodingAESKey, 43 characters, or `-`; without it the account is in plain mode")
     add.add_argument("--mode", choices=["plain", "compatible", "safe"], help="default: safe with an AES key")
     add.add_argument("--unverified", action="store_true", help="未认证: no customer-service messages")
     add.add_argument("--brand", default="默认品牌")
@@ -122,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.field}: " if error.field else ""
         print(f"{where}{error.title}", file=sys.stderr)
         return 2
-    except commands.CommandError as error:
+    except (commands.CommandError, EmbeddedError) as error:
         print(error, file=sys.stderr)
         return 1
     except UnsealError:

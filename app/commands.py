@@ -2,8 +2,10 @@
 
 import argparse
 import asyncio
+import getpass
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -65,7 +67,7 @@ def serve(settings: Settings, given: argparse.Namespace) -> int:
     with embedded.database_url(settings) as url:
         if given.workers > 1:
             return _serve_many(settings, given.workers)
-        from app.server import NotMigratedError
+        from app.server import NotReadyError
         from app.server import serve as serve_here
 
         async def run() -> None:
@@ -74,7 +76,7 @@ def serve(settings: Settings, given: argparse.Namespace) -> int:
 
         try:
             run_async(run())
-        except NotMigratedError as error:
+        except NotReadyError as error:
             raise CommandError(str(error)) from None
         except OSError as error:
             raise CommandError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
@@ -84,6 +86,7 @@ def serve(settings: Settings, given: argparse.Namespace) -> int:
 def _serve_many(settings: Settings, count: int) -> int:
     if settings.port == 0:
         raise CommandError("--port: several processes need a port that is not 0")
+    check_free(settings.host, settings.port)
     with tempfile.TemporaryDirectory(prefix="fensi-metrics-") as folder:
         # prometheus-client adds the numbers of all processes up through files in this folder.
         environment = {
@@ -93,14 +96,24 @@ def _serve_many(settings: Settings, count: int) -> int:
         }
         arguments = ["app", "serve", "--shared-port"]
         children = [Child(f"server {n + 1}", arguments, environment) for n in range(count)]
-        return Processes(children, settings.stop_seconds + 5).run()
+        return Processes(children, 2 * settings.stop_seconds + 10).run()
+
+
+def check_free(host: str, port: int) -> None:
+    """Raise CommandError when somebody listens there already: processes that share a port would just join them."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}; is it running already?") from None
 
 
 def worker(settings: Settings, _given: argparse.Namespace) -> int:
     """Run the worker until told to stop."""
     logs.configure(settings)
     from app.background import work
-    from app.server import NotMigratedError
+    from app.server import NotReadyError
 
     with embedded.database_url(settings) as url:
 
@@ -110,7 +123,7 @@ def worker(settings: Settings, _given: argparse.Namespace) -> int:
 
         try:
             run_async(run())
-        except NotMigratedError as error:
+        except NotReadyError as error:
             raise CommandError(str(error)) from None
     return 0
 
@@ -199,12 +212,20 @@ def simulate(settings: Settings, given: argparse.Namespace) -> int:
     os.execv(sys.executable, [sys.executable, "-m", "simulator", *arguments])  # noqa: S606  # no shell in between
 
 
+async def _check_migrated(url: str) -> None:
+    from scrm.migrate import pending
+
+    if names := await pending(url):
+        raise CommandError(f"the database lacks {len(names)} migrations: run `fensi migrate`")
+
+
 def _in_database(settings: Settings, work: Any) -> Any:
     """Run `work(url)` with the database open and present."""
     with embedded.database_url(settings) as url:
 
         async def run() -> Any:
             await prepare(settings, url)
+            await _check_migrated(url)
             async with db.database(url, pool=2):
                 return await work()
 
@@ -214,6 +235,10 @@ def _in_database(settings: Settings, work: Any) -> Any:
 def accounts_add(settings: Settings, given: argparse.Namespace) -> int:
     """Add an account and print where its callback is."""
     from scrm.accounts.service import add
+
+    given.secret = _secret("AppSecret", given.secret)
+    given.token = _secret("Token", given.token)
+    given.aes_key = _secret("EncodingAESKey", given.aes_key)
 
     async def work() -> int:
         return await add(
@@ -237,6 +262,13 @@ def accounts_add(settings: Settings, given: argparse.Namespace) -> int:
     else:
         print(f"account {account_id} added; its callback URL is {settings.public_url}{callback}")
     return 0
+
+
+def _secret(name: str, given: str | None) -> str | None:
+    """Return what was given, or for `-` what is typed or piped: a command line is seen by others in `ps`."""
+    if given != "-":
+        return given
+    return getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
 
 
 def accounts_list(settings: Settings, given: argparse.Namespace) -> int:
@@ -309,6 +341,7 @@ def run_async_with_services(settings: Settings, work: Any) -> Any:
 
         async def run() -> Any:
             await prepare(settings, url)
+            await _check_migrated(url)
             async with services(settings, url) as opened:
                 return await work(opened)
 

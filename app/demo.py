@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import sys
 import time
 import urllib.error
@@ -10,7 +9,7 @@ import urllib.request
 from typing import Any
 
 from app import demo_data, embedded, logs
-from app.commands import CommandError, prepare, run_async
+from app.commands import CommandError, check_free, prepare, run_async
 from app.processes import Child, Processes
 from app.services import Services, services
 from app.settings import Settings, sealer
@@ -49,7 +48,7 @@ def run_demo(settings: Settings, *, wait: bool = True) -> int:
     settings.var.mkdir(parents=True, exist_ok=True)
     if wait:
         for port in (settings.port, SIMULATOR_PORT):
-            _check_free(port)
+            check_free(settings.host, port)
     with embedded.database_url(settings) as url:
         made = run_async(_prepare(settings, url))
         print("演示数据已生成：200 位会员，一个月的互动记录" if made else "沿用已有的演示数据")
@@ -84,7 +83,7 @@ def run_demo(settings: Settings, *, wait: bool = True) -> int:
                 flush=True,
             )
 
-        return Processes(children).run(ready)
+        return Processes(children, stop_seconds=45).run(ready)
 
 
 async def _prepare(settings: Settings, url: str) -> bool:
@@ -143,15 +142,6 @@ async def _at_the_platform(opened: Services, demo: demo_data.Demo) -> None:
 
 def _phone(opened: Services, path: str) -> str:
     return f"{opened.settings.wechat_url}/phone/api/{path}"
-
-
-def _check_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise CommandError(f"port {port} is taken; is a demo running already?") from None
 
 
 def _wait_for(url: str, seconds: float = 30) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from app.server import SKEW_SECONDS
 from app.services import Services, services
 from app.settings import Settings
 from app.wechat import client_of, menu_differences
@@ -45,6 +46,7 @@ async def examine(settings: Settings, url: str) -> list[Finding]:
         return found
     try:
         async with services(settings, url) as opened:
+            found.append(await _clock(opened))
             found.append(await _state(settings, opened))
             found += await _accounts(settings, opened)
     except UnsealError:
@@ -89,6 +91,12 @@ async def _database(settings: Settings, url: str) -> Finding:
     return Finding(True, f"{where} {int(version) // 10000} answers, at the present schema")
 
 
+async def _clock(opened: Services) -> Finding:
+    skew = await db.clock_skew(opened.clock.now)
+    fine = abs(skew) <= SKEW_SECONDS
+    return Finding(fine, "the clocks agree" if fine else f"this machine's clock is {skew:+.1f} s off the database's")
+
+
 async def _state(settings: Settings, opened: Services) -> Finding:
     if settings.redis_url is None:
         return Finding(True, "no FENSI_REDIS_URL: shared state is kept in each process (fine on one machine)")
@@ -103,9 +111,12 @@ async def _state(settings: Settings, opened: Services) -> Finding:
 
 async def _accounts(settings: Settings, opened: Services) -> list[Finding]:
     accounts = opened.directory.accounts()
-    if not accounts:
+    found = [
+        Finding(False, f"account {account_id}: sealed with another FENSI_SECRET_KEY; it is not served")
+        for account_id in opened.directory.shut
+    ]
+    if not accounts and not found:
         return [Finding(False, "no accounts yet: `fensi accounts add --help`")]
-    found: list[Finding] = []
     for account in accounts.values():
         name = f"account {account.id} “{account.name}”"
         try:

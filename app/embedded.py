@@ -16,6 +16,10 @@ from app.settings import Settings
 NAME = "fensi"
 
 
+class EmbeddedError(Exception):
+    """The embedded PostgreSQL cannot start; the message is for people."""
+
+
 @contextlib.contextmanager
 def database_url(settings: Settings) -> Iterator[str]:
     """Give the database's URL, starting the embedded server for as long as the block runs where needed.
@@ -26,7 +30,10 @@ def database_url(settings: Settings) -> Iterator[str]:
     if settings.database_url:
         yield settings.database_url
         return
-    server = _start(settings.var / "postgres")
+    try:
+        server = _start(settings.var / "postgres")
+    except OSError as error:
+        raise EmbeddedError(f"FENSI_VAR: {settings.var} cannot be used for data: {error.strerror}") from None
     try:
         yield server.get_uri(NAME)
     finally:

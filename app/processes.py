@@ -23,6 +23,16 @@ class Child:
     quick_deaths: int = 0
 
 
+# Tells a child whose it is, so that it ends when its supervisor was killed and could not tell it to.
+SUPERVISOR = "FENSI_SUPERVISOR"
+
+
+def orphaned() -> bool:
+    """Tell whether this process is a child whose supervisor is gone."""
+    supervisor = os.environ.get(SUPERVISOR)
+    return supervisor is not None and os.getppid() != int(supervisor)
+
+
 # A child that dies this soon after its start, this often in a row, will not get better by trying again.
 QUICK_SECONDS, QUICK_DEATHS = 5.0, 3
 
@@ -61,7 +71,7 @@ class Processes:
         # A session of its own, so that Ctrl-C reaches only us and we stop the children in order.
         child.process = subprocess.Popen(  # noqa: S603  # our own programs with our own arguments
             [sys.executable, "-m", *child.arguments],
-            env={**os.environ, **child.environment},
+            env={**os.environ, **child.environment, SUPERVISOR: str(os.getpid())},
             start_new_session=True,
             stdout=subprocess.DEVNULL if child.quiet else None,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from app.processes import orphaned
 from app.services import Services, services
 from app.settings import Settings
 from bot.callback import Callback
@@ -25,7 +26,15 @@ MAX_BODY = 1 << 20
 SERVICES = web.AppKey("services", Services)
 
 
-class NotMigratedError(Exception):
+# Leases last six seconds; beyond this two machines would disagree about who holds one.
+SKEW_SECONDS = 2.0
+
+
+class NotReadyError(Exception):
+    """This process must not start here; the message says what to do."""
+
+
+class NotMigratedError(NotReadyError):
     """The database lacks migrations; the message says what to run."""
 
 
@@ -81,6 +90,13 @@ async def show_metrics(_request: web.Request) -> web.Response:
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
+async def check_clock(opened: Services) -> None:
+    """Raise NotReadyError when this machine's clock and the database's disagree."""
+    skew = await db.clock_skew(opened.clock.now)
+    if abs(skew) > SKEW_SECONDS:
+        raise NotReadyError(f"this machine's clock is {skew:+.1f} s off the database's: synchronise both (NTP)")
+
+
 async def serve(settings: Settings, database_url: str, *, reuse_port: bool = False) -> None:
     """Serve until SIGINT or SIGTERM, then finish what was accepted. Raises NotMigratedError."""
     if names := await pending(database_url):
@@ -88,6 +104,7 @@ async def serve(settings: Settings, database_url: str, *, reuse_port: bool = Fal
     stop = asyncio.Event()
     with stopping(stop):
         async with services(settings, database_url) as opened:
+            await check_clock(opened)
             await ensure_months(opened.clock.now().date())
             background = [
                 opened.tasks.spawn(opened.directory.watch(), "directory"),
@@ -119,14 +136,23 @@ async def until_idle(opened: Services, seconds: float) -> None:
                 await asyncio.sleep(0.05)
 
 
+async def _watch_supervisor(stop: asyncio.Event) -> None:
+    while not orphaned():  # noqa: ASYNC110  # nobody tells a process that its parent was killed
+        await asyncio.sleep(1)
+    log.warning("the supervisor is gone, stopping")
+    stop.set()
+
+
 @contextlib.contextmanager
 def stopping(stop: asyncio.Event) -> Iterator[None]:
-    """Set `stop` on SIGINT or SIGTERM while the block runs."""
+    """Set `stop` on SIGINT or SIGTERM, or when our supervisor is gone, while the block runs."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    watching = loop.create_task(_watch_supervisor(stop))
     try:
         yield
     finally:
+        watching.cancel()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

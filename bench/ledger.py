@@ -10,11 +10,13 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import asyncpg
 import uvloop
 
 from bench.database import fresh_database
@@ -42,22 +44,25 @@ _serial = count(1)
 
 def main(*, quick: bool) -> None:
     """Run the benchmark and print its numbers and its verdicts."""
-    with tempfile.TemporaryDirectory(prefix="fensi-bench-") as folder, fresh_database(Path(folder)) as url:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(measure(url, rounds=3 if quick else 5, share=4 if quick else 1))
+    with (
+        tempfile.TemporaryDirectory(prefix="fensi-bench-") as folder,
+        fresh_database(Path(folder)) as url,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(measure(url, rounds=3 if quick else 5, share=4 if quick else 1))
 
 
 async def measure(url: str, *, rounds: int, share: int) -> None:
     """Play both sides in turn, then the two histories, and print."""
-    async with db.database(url, pool=POOL):
+    async with db.database(url, pool=POOL), asyncpg.create_pool(**db.credentials(url), max_size=POOL) as pool:
         await fetch("INSERT INTO member (created_at) SELECT $1 FROM generate_series(1, $2)", NOW, 2 * MEMBERS)
         group = GroupCommit(ledger.award_many, Tasks().spawn)
         ours, raw = [], []
         given = {"ours": 0, "raw": 0}
         for number in range(rounds + 1):
             sides = {
-                "ours": await rate(lambda award: group.submit(award), AWARDS // share, 1),
-                "raw": await rate(in_a_transaction, RAW // share, MEMBERS + 1),
+                "ours": await rate(group.submit, AWARDS // share, 1),
+                "raw": await rate(partial(in_a_transaction, pool), RAW // share, MEMBERS + 1),
             }
             given["ours"] += AWARDS // share
             given["raw"] += RAW // share
@@ -92,11 +97,10 @@ async def rate(give: Callable[[Award], Awaitable[object]], awards: int, first: i
     return awards / (time.perf_counter() - began)
 
 
-async def in_a_transaction(award: Award) -> bool:
+async def in_a_transaction(pool: Any, award: Award) -> bool:
     """Give an award the plain way."""
     origin = award.origin
-    async with db.transaction() as tx:
-        raw = tx.connection
+    async with pool.acquire() as raw, raw.transaction():
         entry = await raw.fetchval(
             """
             INSERT INTO ledger_entry (key, kind, asset, holder_id, amount, description, platform, event_key, rule,

@@ -5,6 +5,7 @@ that WeChat brings it again. Nothing raises past here.
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -25,9 +26,11 @@ from kit.seal import Sealer
 from scrm.errors import Unavailable
 from scrm.pushes import service as pushes
 from web import metrics
+from web.problems import REQUEST_ID
 
 log = structlog.get_logger(__name__)
 
+BODY_SECONDS = 5.0
 PATH = r"/wechat/{account:\d{1,18}}"
 
 
@@ -66,7 +69,7 @@ class Callback:
         served = await self._served(request)
         if (request.content_length or 0) > MAX_BODY:
             raise HTTPRequestEntityTooLarge(max_size=MAX_BODY)
-        body = await request.read()
+        body = await _body(request)
         if len(body) > MAX_BODY:  # it came in pieces
             raise HTTPRequestEntityTooLarge(max_size=MAX_BODY)
         if is_probe(body):
@@ -118,6 +121,8 @@ class Callback:
         self, endpoint: Callable[[web.Request], Awaitable[web.Response]]
     ) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def guarded(request: web.Request) -> web.Response:
+            # Rebound per request: a connection's requests share one context.
+            structlog.contextvars.bind_contextvars(request_id=f"{random.getrandbits(64):016x}")
             try:
                 return await endpoint(request)
             except Refused as error:
@@ -145,9 +150,21 @@ class Callback:
         return guarded
 
 
+async def _body(request: web.Request) -> bytes:
+    """Read the body; raises HTTPRequestTimeout for one that is sent too slowly to be WeChat's."""
+    if request.content.is_eof():
+        return await request.read()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+
+
 def _success() -> web.Response:
     return web.Response(body=b"success", content_type="text/plain")
 
 
 def _refuse(status: int, reason: str) -> web.Response:
-    return web.Response(status=status, text=reason, content_type="text/plain")
+    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+    return web.Response(status=status, text=reason, content_type="text/plain", headers={REQUEST_ID: request_id})

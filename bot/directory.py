@@ -8,9 +8,9 @@ import structlog
 
 from bot.envelope import Envelope
 from kit.faults import describe
-from kit.seal import Sealer
+from kit.seal import Sealer, UnsealError
 from scrm import db
-from scrm.accounts.service import AccountView, every
+from scrm.accounts.service import AccountView, readable
 from scrm.errors import Unavailable
 from scrm.replies.rules import RuleBook
 from scrm.replies.service import rule_books
@@ -41,6 +41,8 @@ class Directory:
         self._window = window
         self._served: dict[int, Served] = {}
         self._version: tuple[str, str] | None = None
+        # Accounts whose secrets were sealed with another key.
+        self.shut: list[int] = []
         self._refreshing = asyncio.Lock()
 
     def get(self, account_id: int) -> Served | None:
@@ -60,13 +62,18 @@ class Directory:
                 return
             books = await rule_books()
             nothing = RuleBook([])
+            views, self.shut = await readable(self._sealer)
+            if self.shut:
+                log.error("accounts whose secrets do not open with this FENSI_SECRET_KEY", accounts=self.shut)
+            if self.shut and not views:
+                raise UnsealError("no account opens with this FENSI_SECRET_KEY")
             self._served = {
                 account.id: Served(
                     account,
                     Envelope(account.appid, account.token, account.aes_key, account.mode, self._window),
                     books.get(account.id, nothing),
                 )
-                for account in await every(self._sealer)
+                for account in views
                 if account.enabled
             }
             self._version = version

@@ -5,10 +5,9 @@ docs/subsystems/callback.md, each with the test that proves it.
 """
 
 import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -61,7 +60,8 @@ class Job:
     passive: bool
     # A passive answer is being committed: the deadline waits for it a little.
     finishing: bool = False
-    started: float = field(default_factory=time.monotonic)
+    # The request that brought it, for the logs of the task that works on it.
+    request_id: str = field(default_factory=lambda: str(structlog.contextvars.get_contextvars().get("request_id", "")))
 
 
 class Engine:
@@ -84,6 +84,7 @@ class Engine:
         self._accept: GroupCommit[Arrival, Accepted] = GroupCommit(pushes.accept, tasks.spawn, lanes=1)
         self._look: GroupCommit[UUID, State | None] = GroupCommit(pushes.look, tasks.spawn, lanes=1)
         self._turns = Turns(clock)
+        self._last = clock.now() - timedelta(microseconds=1)
         self._inflight: dict[UUID, asyncio.Future[Reply | None]] = {}
         self._jobs: dict[UUID, Job] = {}
 
@@ -117,8 +118,13 @@ class Engine:
         done, _ = await asyncio.wait({first}, timeout=self._left(arrived))
         return first.result() if done else None
 
+    def _received(self) -> datetime:
+        """Return now, but no two pushes of a process the same moment: their order is their time's."""
+        self._last = max(self._clock.now(), self._last + timedelta(microseconds=1))
+        return self._last
+
     async def _first(self, served: Served, message: Message, key: UUID, arrived: float) -> Reply | None:
-        now = self._clock.now()
+        now = self._received()
         prepared = self._prepare(served, message, key, now)
         arrival = Arrival(
             key=key,
@@ -191,6 +197,7 @@ class Engine:
     async def _work(self, job: Job) -> Reply | None:
         """Run the handlers when it is this push's turn, and store what came of it."""
         self._jobs[job.key] = job
+        structlog.contextvars.bind_contextvars(request_id=job.request_id)
         try:
             if job.fan_id is not None:
                 await self._turns.wait_for(job.fan_id, job.key)

@@ -17,7 +17,7 @@ from xml.parsers import expat
 
 from bot.errors import MalformedPush
 
-MAX_BODY: Final = 512 * 1024
+MAX_BODY: Final = 64 * 1024
 """Bytes; far above any push (a fan's text ends at 2 kB), far below what hurts."""
 
 _MAX_DEPTH: Final = 16

@@ -63,6 +63,8 @@ class Context:
 
 
 Handler: TypeAlias = Callable[[Any], Answer | Awaitable[Answer]]
+# Looks at a message and says at once whether a handler wants it.
+Wants: TypeAlias = Callable[[Any], bool]
 
 
 class Router:
@@ -70,14 +72,18 @@ class Router:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.handlers: list[tuple[type[Message], Handler]] = []
+        self.handlers: list[tuple[type[Message], Handler, Wants]] = []
         self.dialogues: dict[str, Handler] = {}
 
-    def on(self, *types: type[Message]) -> Callable[[Handler], Handler]:
-        """Register a handler for message types; a base type stands for all its subtypes."""
+    def on(self, *types: type[Message], when: Wants = lambda _message: True) -> Callable[[Handler], Handler]:
+        """Register a handler for message types; a base type stands for all its subtypes.
+
+        A coroutine function that wants only some of them says so by `when`: the others then stay with the plain
+        functions, which answer without waiting.
+        """
 
         def register(handler: Handler) -> Handler:
-            self.handlers.extend((cls, handler) for cls in types)
+            self.handlers.extend((cls, handler, when) for cls in types)
             return handler
 
         return register
@@ -99,13 +105,15 @@ class Dispatcher:
 
     def __init__(self, routers: Iterable[Router]) -> None:
         self.routers = list(routers)
-        self._handlers = [pair for router in self.routers for pair in router.handlers]
+        self._handlers = [entry for router in self.routers for entry in router.handlers]
         self._dialogues = {name: handler for router in self.routers for name, handler in router.dialogues.items()}
-        self._by_type: dict[type[Message], list[tuple[Handler, bool]]] = {}
+        self._by_type: dict[type[Message], list[tuple[Handler, Wants, bool]]] = {}
 
     def now(self, context: Context) -> Reply | Literal[Sentinel.NEEDS_WORK] | None:
         """Ask plain functions only; NEEDS_WORK as soon as a coroutine would be next."""
-        for handler, waits in self._for(type(context.message)):
+        for handler, wants, waits in self._for(type(context.message)):
+            if not wants(context.message):
+                continue
             if waits:
                 return NEEDS_WORK
             answer = handler(context)
@@ -115,12 +123,12 @@ class Dispatcher:
 
     async def run(self, context: Context) -> Reply | None:
         """Ask the running dialogue, then every handler in order, until one has an answer."""
-        candidates = self._for(type(context.message))
+        candidates = [handler for handler, wants, _ in self._for(type(context.message)) if wants(context.message)]
         if context.dialogue is not None and isinstance(context.message, UserMessage):
             handler = self._dialogues.get(context.dialogue.name)
             if handler is not None:
-                candidates = [(handler, inspect.iscoroutinefunction(handler)), *candidates]
-        for handler, _ in candidates:
+                candidates.insert(0, handler)
+        for handler in candidates:
             answer = handler(context)
             if inspect.isawaitable(answer):
                 answer = await answer
@@ -128,12 +136,12 @@ class Dispatcher:
                 return answer
         return None
 
-    def _for(self, cls: type[Message]) -> list[tuple[Handler, bool]]:
+    def _for(self, cls: type[Message]) -> list[tuple[Handler, Wants, bool]]:
         found = self._by_type.get(cls)
         if found is None:
             found = self._by_type[cls] = [
-                (handler, inspect.iscoroutinefunction(handler))
-                for wanted, handler in self._handlers
+                (handler, wants, inspect.iscoroutinefunction(handler))
+                for wanted, handler, wants in self._handlers
                 if issubclass(cls, wanted)
             ]
         return found

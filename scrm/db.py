@@ -6,8 +6,10 @@ each, in docs/subsystems/database.md.
 
 import asyncio
 import contextvars
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
+from datetime import datetime
 from functools import wraps
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar
@@ -40,6 +42,8 @@ MODELS = [
     "scrm.outreach.models",
     "scrm.points.models",
     "scrm.points.rule_models",
+    "scrm.checkins.models",
+    "scrm.gifts.models",
 ]
 
 # Postgres errors after which the same transaction may simply be run again. They arrive raw from asyncpg.
@@ -313,6 +317,36 @@ def _fail(batch: Sequence[tuple[Any, asyncio.Future[Any]]], error: Exception) ->
             future.set_exception(error)
 
 
+async def clock_skew(now: Callable[[], datetime]) -> float:
+    """Return by how many seconds this machine's clock is ahead of the database's (behind: negative).
+
+    Leases are written by one machine and judged by another, so their clocks have to agree.
+    """
+    before = now()
+    theirs: datetime = (await fetch("SELECT clock_timestamp() AS at"))[0]["at"]
+    middle = before + (now() - before) / 2
+    return (middle - theirs).total_seconds()
+
+
+# What a database URL may say besides user, host and database; anything else is refused, not dropped.
+_SSL_FILES = {"sslrootcert", "sslcert", "sslkey"}
+_PARAMETERS = {"host", "port", "user", "password", "sslmode", *_SSL_FILES}
+
+
+def _ssl(query: dict[str, str]) -> Any:
+    """Return asyncpg's `ssl` for sslmode and its files."""
+    mode = query.get("sslmode")
+    if mode not in {None, "disable", "allow", "prefer", "require", "verify-ca", "verify-full"}:
+        raise ValueError(f"FENSI_DATABASE_URL: sslmode={mode} is not known")
+    if not _SSL_FILES & query.keys():
+        return mode
+    context = ssl.create_default_context(cafile=query.get("sslrootcert"))
+    context.check_hostname = mode == "verify-full"
+    if "sslcert" in query:
+        context.load_cert_chain(query["sslcert"], query.get("sslkey"))
+    return context
+
+
 def credentials(url: str) -> dict[str, Any]:
     """Return tortoise's connection settings of a postgresql:// URL; a socket folder comes as ?host=/path.
 
@@ -322,12 +356,16 @@ def credentials(url: str) -> dict[str, Any]:
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ValueError("FENSI_DATABASE_URL: must start with postgresql://")
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if unknown := sorted(query.keys() - _PARAMETERS):
+        raise ValueError(f"FENSI_DATABASE_URL: {unknown[0]} is not supported")
+    secure = {"ssl": _ssl(query)} if {"sslmode", *_SSL_FILES} & query.keys() else {}
     return {
         "host": parts.hostname or query.get("host", "127.0.0.1"),
         "port": parts.port or int(query.get("port", 5432)),
         "user": unquote(parts.username or query.get("user", "postgres")),
         "password": unquote(parts.password or "") or None,
         "database": parts.path.lstrip("/") or "postgres",
+        **secure,
     }
 
 

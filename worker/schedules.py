@@ -7,12 +7,14 @@ from typing import Any
 from kit.clock import Clock
 from scrm.jobs import prune_log
 from scrm.migrate import ensure_months
+from scrm.points import ledger, maturing
 from scrm.pushes import service as pushes
 from worker.jobs import Registry
 
 PUSHES_KEPT = timedelta(days=3)
 JOB_LOG_KEPT = timedelta(days=14)
 BATCH = 5000
+POINTS_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,24 @@ async def prune_job_log(_payload: dict[str, Any], services: Services) -> None:
         pass
 
 
+@registry.job("points.mature", timeout=300)
+async def mature_points(_payload: dict[str, Any], services: Services) -> None:
+    """Pay the promised points and growth that are due."""
+    now = services.clock.now()
+    while await maturing.mature_due(now=now, limit=POINTS_BATCH) == POINTS_BATCH:
+        pass
+
+
+@registry.job("points.expire", timeout=300)
+async def expire_points(_payload: dict[str, Any], services: Services) -> None:
+    """Let expired points go; nobody could spend them since their expiry, this only makes it seen."""
+    now = services.clock.now()
+    while await ledger.expire_due(now=now, limit=POINTS_BATCH):
+        pass
+
+
 registry.schedule("20 3 * * *", "timeline.months")
 registry.schedule("40 * * * *", "pushes.prune")
 registry.schedule("50 3 * * *", "jobs.prune_log")
+registry.schedule("* * * * *", "points.mature")
+registry.schedule("10 * * * *", "points.expire")

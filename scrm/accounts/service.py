@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from tortoise.exceptions import IntegrityError
 
-from kit.seal import Sealer
+from kit.seal import Sealer, UnsealError
 from scrm.accounts.models import Account, Brand
 from scrm.db import Transaction, command
 from scrm.errors import Conflict, Invalid
@@ -95,6 +95,17 @@ async def add(
 async def every(sealer: Sealer) -> list[AccountView]:
     """Return all accounts, secrets opened. Raises UnsealError when FENSI_SECRET_KEY is not the one they had."""
     return [_view(account, sealer) for account in await Account.all().order_by("id")]
+
+
+async def readable(sealer: Sealer) -> tuple[list[AccountView], list[int]]:
+    """Return the accounts whose secrets open, and the ids of those whose do not: one must not silence the others."""
+    views, shut = [], []
+    for account in await Account.all().order_by("id"):
+        try:
+            views.append(_view(account, sealer))
+        except UnsealError:
+            shut.append(account.id)
+    return views, shut
 
 
 def _view(account: Account, sealer: Sealer) -> AccountView:

@@ -15,7 +15,7 @@ from kit.clock import natural_day
 from kit.ids import key_of
 from scrm.db import Connection, Transaction, command
 from scrm.members.person import hold
-from scrm.points import ledger
+from scrm.points import ledger, levels
 from scrm.points.undoing import undo_claw_back
 
 PLATFORM = "系统"
@@ -74,6 +74,7 @@ async def _settle(raw: Connection, members: Sequence[int], now: datetime) -> int
                 int(is_now and not was),
             )
             changed += was != is_now
+    await levels.settle(raw, people, now)
     return changed
 
 

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from kit.clock import natural_day
 from scrm import db
-from scrm.checkins.rewards import Reward, next_reward
+from scrm.checkins.rewards import Reward, expected
 from scrm.db import Connection
 from scrm.errors import Invalid
 from scrm.points.ledger import homes_of
@@ -35,7 +35,7 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a person stands today, before or after checking in."""
+    """Where a person stands today, before or after checking in; the next reward is then today's or tomorrow's."""
 
     today: date
     done: bool
@@ -102,11 +102,12 @@ async def standing(member_id: int, account_id: int, now: datetime) -> Standing:
     today = natural_day(now)
     async with db.connection() as raw:
         homes = await homes_of(raw, member_id)
+        done = await day_of(raw, homes, today) is not None
         return Standing(
             today=today,
-            done=await day_of(raw, homes, today) is not None,
+            done=done,
             streak=await running_streak(raw, homes, today),
-            next_reward=await next_reward(raw, member_id, account_id, now),
+            next_reward=await expected(raw, account_id, now + timedelta(days=int(done))),
         )
 
 

@@ -6,24 +6,22 @@ over all homes. Merges are settled in scrm.checkins.doubles.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from kit.clock import natural_day
 from kit.ids import key_of
-from scrm.checkins import rewards
 from scrm.checkins.queries import DONE, MADE_UP, cards, day_of, running_streak, streak_to
-from scrm.checkins.rewards import Reward
+from scrm.checkins.rewards import EVENT, Reward, earned, expected
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid
 from scrm.events import kinds
 from scrm.events import service as events
-from scrm.events.kinds import Appended
 from scrm.members.person import hold
 from scrm.points.ledger import homes_of
 
-CHECKED_IN = kinds.register("checkin.done", "签到")
 MADE_UP_DAY = kinds.register("checkin.made_up", "补签")
+ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +42,13 @@ async def check_in(
     member_id: int,
     account_id: int,
     fan_id: int | None,
-    platform: str,
     occurred_at: datetime,
     now: datetime,
 ) -> CheckedIn:
     """Check a home member's person in for the natural day of `occurred_at`; again on that day changes nothing.
 
     `occurred_at` is when they asked, so a message written before midnight and read after it counts for its day.
-    Raises Invalid when it lies after `now`.
+    What it earns follows from the event, by the rules. Raises Invalid when it lies after `now`.
     """
     if occurred_at > now:
         raise Invalid("签到时间不能晚于现在", field="occurred_at")
@@ -62,29 +59,26 @@ async def check_in(
     if fresh:
         homes = await hold(raw, member_id, fan_id)
         fresh = await day_of(raw, homes, day) is None
-    key = key_of(CHECKED_IN.name, member_id, day)
+    key = key_of(EVENT, member_id, day)
     if fresh:
-        streak = await streak_to(raw, homes, date.fromordinal(day.toordinal() - 1)) + 1
+        streak = await streak_to(raw, homes, day - ONE_DAY) + 1
         await _write(raw, key, DONE, member_id, day, account_id, fan_id, occurred_at)
-        payload = {"day": day.isoformat(), "streak": streak, "platform": platform}
         await events.append(
             key=key,
-            kind=CHECKED_IN.name,
+            kind=EVENT,
             occurred_at=occurred_at,
             recorded_at=now,
             member_id=member_id,
             account_id=account_id,
             fan_id=fan_id,
-            payload=payload,
+            payload={"day": day.isoformat(), "streak": streak},
         )
-        done = Appended(key, CHECKED_IN.name, occurred_at, member_id, account_id, fan_id, payload, now)
-        await rewards.pay(raw, done, platform, now)
     return CheckedIn(
         day=day,
         fresh=fresh,
-        earned=await _earned(raw, key) if fresh else (),
+        earned=await earned(raw, key) if fresh else (),
         streak=await running_streak(raw, homes, max(day, natural_day(now))),
-        next_reward=await rewards.next_reward(raw, member_id, account_id, now),
+        next_reward=await expected(raw, account_id, now + ONE_DAY),
     )
 
 
@@ -167,15 +161,3 @@ async def _write(
         fan_id,
         occurred_at,
     )
-
-
-async def _earned(raw: Connection, event_key: UUID) -> list[Reward]:
-    """Return what the ledger booked for an event, whoever decided it."""
-    rows = await raw.fetch(
-        """
-        SELECT asset, sum(amount)::bigint AS amount FROM ledger_entry
-        WHERE event_key = $1 AND kind = 'award' GROUP BY asset ORDER BY asset DESC
-        """,
-        event_key,
-    )
-    return [Reward(row["asset"], row["amount"]) for row in rows]

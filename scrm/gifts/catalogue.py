@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from kit.seal import Sealer
-from scrm.db import Transaction, command
+from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid, NotFound
 from scrm.gifts.models import Gift
+from scrm.points import levels
 
 MOST_CODES = 5000  # of one call: sealing them takes about a second
 LARGEST = 1_000_000_000
@@ -16,7 +17,7 @@ LARGEST = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class GiftTerms:
-    """What staff decide about a gift. `price` is points; the moments are aware; null means no restriction."""
+    """What staff decide about a gift: `price` in points, `level` by its name, aware moments; None is no limit."""
 
     name: str
     price: int
@@ -41,7 +42,7 @@ class Loaded:
 
 @command
 async def create_gift(
-    _tx: Transaction, *, brand_id: int, kind: str, terms: GiftTerms, stock: int = 0, now: datetime
+    tx: Transaction, *, brand_id: int, kind: str, terms: GiftTerms, stock: int = 0, now: datetime
 ) -> int:
     """Create a gift and return its id; `kind` is physical or virtual. Raises Invalid naming the field.
 
@@ -51,13 +52,13 @@ async def create_gift(
         raise Invalid("类型只能是 physical 或 virtual", field="kind")
     if not 0 <= stock <= LARGEST or (kind == "virtual" and stock):
         raise Invalid("库存不能为负；虚拟商品的库存由导入的兑换码决定", field="stock")
-    _check(terms)
+    await _check(tx.connection, brand_id, terms)
     made = await Gift.create(brand_id=brand_id, kind=kind, stock=stock, created_at=now, **_columns(terms))
     return made.id
 
 
 @command
-async def change_gift(_tx: Transaction, *, gift_id: int, changes: Mapping[str, Any]) -> None:
+async def change_gift(tx: Transaction, *, gift_id: int, changes: Mapping[str, Any]) -> None:
     """Change some of a gift's terms, by name; what was redeemed before keeps its price.
 
     Raises NotFound, Invalid naming the field.
@@ -68,7 +69,7 @@ async def change_gift(_tx: Transaction, *, gift_id: int, changes: Mapping[str, A
     if gift is None:
         raise NotFound("没有这个积分商品", field="gift_id")
     terms = GiftTerms(**{name: getattr(gift, name) for name in TERMS} | dict(changes))
-    _check(terms)
+    await _check(tx.connection, gift.brand_id, terms)
     await Gift.filter(id=gift_id).update(**_columns(terms))
 
 
@@ -141,15 +142,15 @@ def _columns(terms: GiftTerms) -> dict[str, Any]:
     return {name: getattr(terms, name) for name in TERMS} | {"name": terms.name.strip()}
 
 
-def _check(terms: GiftTerms) -> None:
+async def _check(raw: Connection, brand_id: int, terms: GiftTerms) -> None:
     if not 1 <= len(terms.name.strip()) <= 64:
         raise Invalid("名称长度为 1 到 64 个字符", field="name")
     if not 1 <= terms.price <= LARGEST:
         raise Invalid("所需积分必须大于零", field="price")
     if terms.per_person is not None and not 1 <= terms.per_person <= LARGEST:
         raise Invalid("每人限兑数量必须大于零", field="per_person")
-    if terms.level is not None and not 1 <= len(terms.level) <= 32:
-        raise Invalid("等级代码长度为 1 到 32 个字符", field="level")
+    if terms.level is not None and terms.level not in {one.name for one in await levels.of_brand(raw, brand_id)}:
+        raise Invalid("没有这个等级", field="level")
     if len(terms.picture) > 255:
         raise Invalid("图片地址最长 255 个字符", field="picture")
     for field in ("on_sale_from", "on_sale_until"):

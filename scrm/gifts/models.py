@@ -22,7 +22,7 @@ class Gift(Model):
     stock = fields.IntField(db_default=0)
     # How many one person may have, redemptions that were cancelled not counted; null: as many as they like.
     per_person: int | None = fields.IntField(null=True)
-    # The lowest growth level that may redeem it (code of scrm.points.levels); null: everybody.
+    # The lowest growth level that may redeem it (a name of scrm.points.levels); null: everybody.
     level = fields.CharField(32, null=True)
     on_sale_from: datetime | None = fields.DatetimeField(null=True)
     # The first moment at which it is on sale no more.

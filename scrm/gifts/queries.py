@@ -11,7 +11,8 @@ from scrm import db
 from scrm.db import Connection
 from scrm.errors import NotFound
 from scrm.gifts.addresses import MaskedAddress, masked
-from scrm.gifts.refusals import COLUMNS, GiftView, LevelsReached, Person, why_not
+from scrm.gifts.refusals import COLUMNS, GiftView, Person, why_not
+from scrm.points import levels
 from scrm.points.ledger import POINTS, holding, homes_of
 
 
@@ -60,9 +61,7 @@ async def gift(raw: Connection, gift_id: int) -> GiftView:
     return GiftView(**dict(row))
 
 
-async def person(
-    raw: Connection, homes: Sequence[int], brand_id: int, now: datetime, levels: LevelsReached | None
-) -> Person:
+async def person(raw: Connection, homes: Sequence[int], brand_id: int, now: datetime) -> Person:
     """Return what decides whether the person of these homes may redeem gifts of a brand."""
     taken = await raw.fetch(
         """
@@ -71,20 +70,20 @@ async def person(
         """,
         list(homes),
     )
+    scheme = await levels.of_brand(raw, brand_id)
+    growth = (await levels.growth_of(raw, homes[:1])).get(homes[0], 0)
+    own = levels.standing(growth, scheme).level.rank if scheme else -1
     return Person(
         spendable=(await holding(raw, homes[0], POINTS, now)).spendable,
-        reached=await levels(raw, brand_id, homes[0], now) if levels else (),
+        reached=[level.name for level in scheme if level.rank <= own],
         taken={row["gift_id"]: row["count"] for row in taken},
     )
 
 
-async def mall(
-    brand_id: int, *, now: datetime, member_id: int | None = None, levels: LevelsReached | None = None
-) -> list[Offer]:
+async def mall(brand_id: int, *, now: datetime, member_id: int | None = None) -> list[Offer]:
     """Return a brand's enabled gifts whose time is not over, oldest first, with why this person may not have each.
 
-    Without `member_id` it is the preview for somebody not signed in. `levels` tells which growth levels the
-    person has reached; without it a gift that asks for one is refused.
+    Without `member_id` it is the preview for somebody not signed in.
     """
     async with db.connection() as raw:
         rows = await raw.fetch(
@@ -97,7 +96,7 @@ async def mall(
         )
         who = None
         if member_id is not None:
-            who = await person(raw, await homes_of(raw, member_id), brand_id, now, levels)
+            who = await person(raw, await homes_of(raw, member_id), brand_id, now)
     gifts = [GiftView(**dict(row)) for row in rows]
     return [Offer(one, why_not(one, who, now)) for one in gifts]
 

@@ -1,16 +1,11 @@
 """Why a gift cannot be redeemed: the same stable codes when it is shown and when it is tried."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
 
-from scrm.db import Connection
 from scrm.errors import Conflict, DomainError, Forbidden
 from scrm.points.ledger import NotEnough
-
-# (connection, brand, member, now) → the codes of the growth levels the person has reached, theirs and all below.
-LevelsReached: TypeAlias = Callable[[Connection, int, int, datetime], Awaitable[Collection[str]]]
 
 REFUSALS: dict[str, DomainError] = {
     refusal.code: refusal
@@ -53,7 +48,7 @@ class Person:
     """What decides whether a person may redeem gifts."""
 
     spendable: int
-    reached: Collection[str]
+    reached: Collection[str]  # the names of their level and of all below
     taken: dict[int, int]  # gift → redemptions that were not cancelled, over all homes
 
 

@@ -21,9 +21,10 @@ from scrm.events import kinds
 from scrm.events import service as events
 from scrm.gifts import queries
 from scrm.gifts.addresses import Address, opened, snapshot
-from scrm.gifts.refusals import GiftView, LevelsReached, refusal, why_not
+from scrm.gifts.refusals import GiftView, refusal, why_not
 from scrm.members.person import hold
 from scrm.points import ledger
+from scrm.points.awarding import PLATFORMS
 
 REDEEMED = kinds.register("gift.redeemed", "兑换积分商品")
 CANCELLED = kinds.register("gift.cancelled", "取消兑换")
@@ -48,10 +49,8 @@ async def redeem(
     member_id: int,
     account_id: int,
     fan_id: int | None,
-    platform: str,
     now: datetime,
     address_id: int | None = None,
-    levels: LevelsReached | None = None,
 ) -> Redeemed:
     """Redeem one gift for a home member; asking again with the same key gives the same redemption.
 
@@ -61,6 +60,9 @@ async def redeem(
     """
     raw = tx.connection
     gift = await queries.gift(raw, gift_id)
+    at = await raw.fetchrow("SELECT brand_id, kind FROM account WHERE id = $1", account_id)
+    if at is None or at["brand_id"] != gift.brand_id:
+        raise NotFound("没有这个积分商品", field="gift_id")
     # Cheap, for the storm's losers: nobody who comes after the last one waits for anything. A retry with a key
     # goes on to find what it made.
     if gift.stock == 0 and not await raw.fetchval("SELECT EXISTS (SELECT FROM redemption WHERE key = $1)", key):
@@ -71,7 +73,7 @@ async def redeem(
         if before["member_id"] not in homes or before["gift_id"] != gift_id:
             raise Conflict("这个请求编号已被使用", field="key")
         return Redeemed(before["id"], fresh=False)
-    for reason in why_not(gift, await queries.person(raw, homes, gift.brand_id, now, levels), now):
+    for reason in why_not(gift, await queries.person(raw, homes, gift.brand_id, now), now):
         raise refusal(reason)
     made: int = await raw.fetchval(
         """
@@ -93,7 +95,7 @@ async def redeem(
         holder_id=member_id,
         asset=ledger.POINTS,
         amount=gift.price,
-        origin=ledger.Origin(f"兑换积分商品:{gift.name}:id:{gift_id}", platform, now, event_key),
+        origin=ledger.Origin(f"兑换积分商品:{gift.name}:id:{gift_id}", PLATFORMS[at["kind"]], now, event_key),
         now=now,
     )
     await events.append(
@@ -116,7 +118,6 @@ async def cancel(
     *,
     redemption_id: int,
     now: datetime,
-    platform: str = STAFF,
     by_member: int | None = None,
     reason: str = "",
 ) -> bool:
@@ -139,6 +140,7 @@ async def cancel(
         reason[:100],
     )
     event_key = key_of(CANCELLED.name, redemption_id)
+    platform = STAFF if by_member is None else PLATFORMS[row["account_kind"]]
     await ledger.undo_spend(
         spend_key=_spend_key(redemption_id),
         origin=ledger.Origin(f"取消兑换:{row['name']}:id:{row['gift_id']}", platform, now, event_key),
@@ -290,8 +292,9 @@ async def _hold(raw: Connection, redemption_id: int, by_member: int | None) -> a
     return await raw.fetchrow(
         """
         SELECT r.id, r.state, r.member_id, r.account_id, r.fan_id, r.gift_id, r.points, r.shipping_company,
-               r.shipping_number, g.name, g.kind
-        FROM redemption r JOIN gift g ON g.id = r.gift_id WHERE r.id = $1 FOR NO KEY UPDATE OF r
+               r.shipping_number, g.name, g.kind, a.kind AS account_kind
+        FROM redemption r JOIN gift g ON g.id = r.gift_id JOIN account a ON a.id = r.account_id
+        WHERE r.id = $1 FOR NO KEY UPDATE OF r
         """,
         redemption_id,
     )

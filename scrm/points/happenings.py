@@ -2,7 +2,7 @@
 
 Payloads (ids are strings of at most 48 characters, amounts are fen, `platform` may name where it happened):
 
-* checkin.done: {}                          about whoever checks in; registered by scrm.checkins, whose word it is
+* checkin.done: {}                                             about whoever checks in
 * post.published: {post}                                         about the author
 * post.judged: {post, verdict: approved|filler, published_at}    about the author
 * post.commented, post.liked, post.shared: {post, author}        about whoever acts; `author` is a member's id
@@ -18,6 +18,7 @@ from scrm.events.kinds import register
 from scrm.points.awarding import consequence
 
 TITLES = {
+    "checkin.done": "签到",
     "post.published": "发帖",
     "post.judged": "帖子审核",
     "post.commented": "评论帖子",

@@ -6,7 +6,7 @@ Every command has a business key and runs once however often it is called. An en
 * spend:    holder −s (drawn from lots, oldest first), redeemed +s
 * clawback: holder −h as far as there is something, debt −(c−h), expense +c
 * expire:   holder −e, expired +e
-* undo:     the mirror image of a spend, back into the same lots; what the person owes is repaid from it at once
+* undo:     the mirror image of a spend or a clawback, back into the same lots; what the person owes is repaid from it
 
 A person is all homes merged into one member (scrm.members.models): lots and debts stay with the home they arose
 at, so a split takes them apart again, while spending and repaying go over all of them. docs/subsystems/points.md
@@ -16,14 +16,13 @@ lists the cases.
 from datetime import datetime
 from uuid import UUID
 
-from kit.ids import key_of
 from scrm.db import Connection, Transaction, command
-from scrm.errors import NotFound
 from scrm.points import holders
 from scrm.points.awards import Award, award_many, give
-from scrm.points.holders import Holding, Locked, homes_of, lock
+from scrm.points.holders import Holding, homes_of, lock
 from scrm.points.postings import GROWTH, POINTS, Entry, NotEnough, Origin, Posting, book, check, draw, enter
 from scrm.points.queries import holding
+from scrm.points.undoing import undo_claw_back, undo_spent
 
 __all__ = [
     "GROWTH",
@@ -42,6 +41,7 @@ __all__ = [
     "lock",
     "spend",
     "take_back",
+    "undo_claw_back",
     "undo_spend",
 ]
 
@@ -141,63 +141,7 @@ async def undo_spend(tx: Transaction, *, spend_key: UUID, origin: Origin, now: d
     What expired meanwhile is gone at once, and what the person owes is repaid from the rest. The spend's key is
     the undoing's too: a spend is undone once, whoever asks. Raises NotFound for an unknown spend.
     """
-    raw = tx.connection
-    spent = await raw.fetchrow(
-        "SELECT id, asset, holder_id, amount FROM ledger_entry WHERE key = $1 AND kind = 'spend'", spend_key
-    )
-    if spent is None:
-        raise NotFound("没有这笔消费", field="spend")
-    asset = spent["asset"]
-    lots = await raw.fetch(
-        """
-        SELECT l.holder_id, l.expires_at, d.amount FROM ledger_draw d JOIN ledger_lot l ON l.id = d.lot_id
-        WHERE d.entry_id = $1
-        """,
-        spent["id"],
-    )
-    # Lots may be those of a home that has been split off since.
-    touched = {lot["holder_id"] for lot in lots}
-    locked = await lock(raw, [(holder, asset) for holder in {spent["holder_id"], *touched}], now)
-    key = key_of("undo", spend_key)
-    made = await enter(raw, [Entry(key, "undo", asset, spent["holder_id"], -spent["amount"], origin, now, spent["id"])])
-    if key not in made:
-        return False
-    await raw.execute(
-        """
-        UPDATE ledger_lot l SET remaining = l.remaining + d.amount
-        FROM ledger_draw d WHERE d.entry_id = $1 AND l.id = d.lot_id
-        """,
-        spent["id"],
-    )
-    given: dict[int, int] = {}
-    alive: dict[int, int] = {}
-    for lot in lots:
-        home, amount = lot["holder_id"], lot["amount"]
-        given[home] = given.get(home, 0) + amount
-        if lot["expires_at"] is None or lot["expires_at"] > now:
-            person = locked.homes[home][0]
-            alive[person] = alive.get(person, 0) + amount
-    await book(
-        raw,
-        [
-            Posting(made[key], asset, "redeemed", None, spent["amount"]),
-            *(Posting(made[key], asset, "holder", home, amount) for home, amount in sorted(given.items())),
-        ],
-    )
-    for home, amount in given.items():
-        has = locked.sums[home, asset]
-        locked.sums[home, asset] = Holding(has.balance + amount, has.debt)
-    await holders.expire(raw, locked, now)
-    await _repay_from_lots(raw, made[key], asset, locked, alive)
-    return True
-
-
-async def _repay_from_lots(raw: Connection, entry_id: int, asset: str, locked: Locked, most: dict[int, int]) -> None:
-    for person, amount in sorted(most.items()):
-        repaid = locked.repay(entry_id, person, asset, amount)
-        total = sum(posting.amount for posting in repaid)
-        drawn = await draw(raw, entry_id, locked.homes[person], asset, total)
-        await book(raw, [*repaid, *_from(drawn, entry_id, asset)])
+    return await undo_spent(tx.connection, spend_key=spend_key, origin=origin, now=now)
 
 
 @command

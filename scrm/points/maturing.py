@@ -13,10 +13,11 @@ import asyncpg
 from kit.ids import key_of
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Invalid
+from scrm.points import levels
 from scrm.points.awards import Award, award_many
 from scrm.points.holders import lock
 from scrm.points.ledger import take_back
-from scrm.points.postings import Origin, check
+from scrm.points.postings import GROWTH, Origin, check
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,7 @@ async def mature_due(tx: Transaction, *, now: datetime, limit: int = 1000) -> in
         limit,
     )
     await award_many(raw, [_award(row, now) for row in rows])
+    await levels.settle(raw, [row["holder_id"] for row in rows if row["asset"] == GROWTH], now)
     await raw.execute(
         "UPDATE pending_award SET state = 'paid', settled_at = $2 WHERE id = ANY($1::bigint[])",
         [row["id"] for row in rows],

@@ -60,7 +60,7 @@ def check(given: dict[str, Any]) -> Draft:
     event_kind = draft.event_kind or (kind.events[0] if kind.events else "")
     if kind.events and event_kind != kind.events[0]:
         raise Invalid(f"“{kind.title}”规则只看 {kind.events[0]}", field="event_kind")
-    if not kind.events and event_kind not in {known.name for known in events.every()}:
+    if event_kind not in {known.name for known in events.every()}:
         raise Invalid("没有这种行为", field="event_kind")
     if draft.frequency not in kind.frequencies:
         raise Invalid(f"“{kind.title}”规则不能用这个频率", field="frequency")

@@ -149,7 +149,7 @@ class TestGuards:
         assert first.fan_id is not None
         assert await pushes.take_turn(first.fan_id, key_of("push", "a"), now=at(1), lease_until=at(10))
         (during,) = await accept(arrival("b", account, received_at=at(9)))
-        (expired,) = await accept(arrival("c", account, received_at=at(10)))
+        (expired,) = await accept(arrival("c", account, received_at=at(100_000)))
         (other,) = await accept(arrival("d", account, "o2", received_at=at(9)))
         assert [each.running for each in (during, expired, other)] == [True, False, False]
         assert await look("b", "c") == [("running", None, ""), ("answered", ANSWER, "")]

@@ -23,7 +23,7 @@ from tests.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
 SECRET_KEY = "a key for processes under test"
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 WELCOME = "欢迎来到七号店"
 FALLBACK = "您好，已收到您的消息。回复“帮助”可查看我能为您做什么。"
@@ -101,7 +101,7 @@ class Process:
         """Send a signal."""
         self._process.send_signal(number)
 
-    async def ended(self, seconds: float = 20) -> int:
+    async def ended(self, seconds: float = 60) -> int:
         """Wait for its end and return its exit code."""
         async with asyncio.timeout(seconds):
             return await self._process.wait()

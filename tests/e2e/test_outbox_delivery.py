@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +217,7 @@ async def test_a_platform_that_is_away_for_hours_fails_no_message(
 
     async with running(worker(database_url, house, messenger, clock)):
         for n in range(1, 31):
-            await until(lambda n=n: attempts(n))
+            await until(partial(attempts, n))
             clock.advance(seconds=300)
             async with scrm_db.connection() as raw:
                 await raw.execute("NOTIFY fensi_outbox")
@@ -225,7 +226,7 @@ async def test_a_platform_that_is_away_for_hours_fails_no_message(
         # What is still not sent when the fan's window closes is refused with that reason.
         await house.say(house.fans[1], "too late", clock.now())
         messenger._answers = [Delivery(Outcome.RETRY, detail="unreachable", retry_after=5)] * 2
-        await until(lambda: attempts(32))
+        await until(partial(attempts, 32))
         clock.advance(hours=48)
         async with scrm_db.connection() as raw:
             await raw.execute("NOTIFY fensi_outbox")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from kit.ids import key_of
 from scrm import db
@@ -37,10 +36,11 @@ class Shop:
 
     async def gift(self, kind: str = "physical", *, stock: int = 5, **terms: Any) -> int:
         """Put a gift into the mall: 手机壳 for 10 points unless said otherwise."""
+        given: dict[str, Any] = {"name": "手机壳", "price": 10} | terms
         made = await catalogue.create_gift(
             brand_id=self.brand_id,
             kind=kind,
-            terms=GiftTerms(**({"name": "手机壳", "price": 10} | terms)),
+            terms=GiftTerms(**given),
             stock=stock if kind == "physical" else 0,
             now=START,
         )
@@ -57,7 +57,6 @@ class Shop:
             member_id=fan.member_id,
             account_id=self.account_id,
             fan_id=fan.id,
-            platform=PLATFORM,
             now=now,
             **more,
         )
@@ -71,13 +70,18 @@ async def open_shop() -> Shop:
 
 
 async def earn(
-    fan: FanView, amount: int, *, when: datetime = START, expires_at: datetime | None = None, key: UUID | None = None
+    fan: FanView,
+    amount: int,
+    *,
+    when: datetime = START,
+    expires_at: datetime | None = None,
+    asset: str = ledger.POINTS,
 ) -> None:
-    """Give points to a fan's member."""
+    """Give a fan's member points, or growth."""
     await ledger.award(
-        key=key or key_of("earned", fan.id, amount, when, expires_at),
+        key=key_of("earned", fan.id, asset, amount, when, expires_at),
         holder_id=fan.member_id,
-        asset=ledger.POINTS,
+        asset=asset,
         amount=amount,
         origin=ledger.Origin("活动奖励", PLATFORM, when),
         now=when,

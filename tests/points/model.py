@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 
-class NotEnoughInModel(Exception):
+class NotEnoughInModel(Exception):  # noqa: N818  # the model's NotEnough
     """A spend is refused."""
 
 
@@ -26,12 +26,14 @@ class Lot:
 
 
 @dataclass
-class Spend:
-    """What a spend took from which lots."""
+class Taken:
+    """What a spend or a clawback took from which lots, and what of it became a debt."""
 
     home: int
     asset: str
     draws: list[tuple[Lot, int]]
+    owed: int
+    booked_at: datetime
     undone: bool = False
 
 
@@ -55,7 +57,7 @@ class Model:
     lots: list[Lot] = field(default_factory=list)
     debts: dict[tuple[int, str], int] = field(default_factory=dict)
     keys: set[UUID] = field(default_factory=set)
-    spends: dict[UUID, Spend] = field(default_factory=dict)
+    taken: dict[UUID, Taken] = field(default_factory=dict)
     promises: dict[UUID, Promise] = field(default_factory=dict)
 
     def person(self, home: int) -> list[int]:
@@ -131,7 +133,7 @@ class Model:
             raise NotEnoughInModel
         self.sweep(home, asset, now)
         self.keys.add(key)
-        self.spends[key] = Spend(home, asset, self.draw(alive, amount))
+        self.taken[key] = Taken(home, asset, self.draw(alive, amount), 0, now)
         return True
 
     def claw_back(self, key: UUID, home: int, asset: str, amount: int, award: UUID | None, now: datetime) -> bool:
@@ -140,19 +142,30 @@ class Model:
             return False
         self.keys.add(key)
         lots = sorted(self.live(home, asset), key=lambda lot: lot.award != award)
-        taken = sum(part for _, part in self.draw(lots, amount))
-        self.debts[home, asset] = self.debt(home, asset) + amount - taken
+        draws = self.draw(lots, amount)
+        owed = amount - sum(part for _, part in draws)
+        self.debts[home, asset] = self.debt(home, asset) + owed
+        self.taken[key] = Taken(home, asset, draws, owed, now)
         return True
 
-    def undo(self, key: UUID, now: datetime) -> bool:
-        spend = self.spends[key]
-        for home in {spend.home, *(lot.home for lot, _ in spend.draws)}:
-            self.sweep(home, spend.asset, now)
-        if spend.undone:
+    def undo(self, key: UUID, again: UUID, now: datetime) -> bool:
+        """Gives back; `again` names the lot that stands for a debt repaid meanwhile."""
+        taken = self.taken[key]
+        for home in {taken.home, *(lot.home for lot, _ in taken.draws)}:
+            self.sweep(home, taken.asset, now)
+        if taken.undone:
             return False
-        spend.undone = True
+        taken.undone = True
+        debt = self.debt(taken.home, taken.asset)
+        forgiven = min(taken.owed, debt)
+        self.debts[taken.home, taken.asset] = debt - forgiven
+        draws = list(taken.draws)
+        if left := taken.owed - forgiven:
+            lot = Lot(taken.home, taken.asset, again, left, 0, taken.booked_at, None)
+            self.lots.append(lot)
+            draws.append((lot, left))
         back: dict[int, int] = {}
-        for lot, part in spend.draws:
+        for lot, part in draws:
             lot.remaining += part
             if lot.expires_at is None or lot.expires_at > now:
                 person = self.person(lot.home)[0]
@@ -160,8 +173,8 @@ class Model:
             else:
                 lot.remaining = 0
         for person, amount in sorted(back.items()):
-            repaid = amount - self.repay(person, spend.asset, amount)
-            self.draw(self.live(person, spend.asset), repaid)
+            repaid = amount - self.repay(person, taken.asset, amount)
+            self.draw(self.live(person, taken.asset), repaid)
         return True
 
     def promise(self, key: UUID, promised: Promise) -> bool:

@@ -46,7 +46,7 @@ async def spend(holder_id: int, amount: int, name: object = 0, *, days: int = 0,
 
 
 async def claw_back(holder_id: int, amount: int, name: object = 0, **more: Any) -> bool:
-    what = {"asset": POINTS, "origin": origin(description="退货扣回"), "now": START} | more
+    what: dict[str, Any] = {"asset": POINTS, "origin": origin(description="退货扣回"), "now": START} | more
     return await ledger.claw_back(key=key_of("clawback", name), holder_id=holder_id, amount=amount, **what)
 
 
@@ -253,7 +253,7 @@ async def test_a_person_is_all_homes_and_a_split_takes_them_apart(tx_db: Transac
 
 
 async def test_one_event_gives_to_two_people_in_one_transaction(db: TortoiseContext) -> None:
-    """Mission A097: the reply and its passive reward, crosswise and at once, wait for each other and never in a circle."""
+    """Mission A097: replies and their passive rewards, crosswise and at once, never wait in a circle."""
     people = await make_members(4)
 
     async def reply(n: int, one: int, other: int) -> None:

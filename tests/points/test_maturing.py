@@ -1,12 +1,14 @@
-"""Promised awards: paid when due, once, by however many workers; lowered and cancelled by what happens before or after."""
+"""Promised awards: paid when due, once, by however many workers; lowered by what happens before or after."""
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from tortoise.context import TortoiseContext
 
+from kit.clock import ManualClock
 from kit.ids import key_of
 from scrm.db import Transaction, connection, transaction
 from scrm.errors import Invalid
@@ -16,6 +18,8 @@ from scrm.points.queries import coming, holding, statement
 from tests.conftest import START
 from tests.factories import value
 from tests.points.books import audit, make_members, origin
+from worker import schedules
+from worker.schedules import Services
 
 DUE = START + timedelta(days=15)
 ORDER = "order:17"
@@ -121,9 +125,10 @@ async def test_a_subject_is_cancelled_whole_whatever_was_paid_already(tx_db: Tra
 
 async def test_bad_promises_name_their_field(tx_db: Transaction) -> None:
     (ann,) = await make_members(1)
-    for field, bad in {"amount": {"amount": 0}, "subject": {"subject": ""}, "asset": {"asset": "gold"}}.items():
+    bad: dict[str, Any] = {"amount": 0, "subject": "", "asset": "gold"}
+    for field, wrong in bad.items():
         with pytest.raises(Invalid) as refused:
-            await promise(ann, **({"amount": 1} | bad))  # type: ignore[arg-type]
+            await promise(ann, **{"amount": 1, field: wrong})
         assert refused.value.field == field
     with pytest.raises(Invalid) as refused:
         await reduce(key_of("any"), -1, START)
@@ -151,4 +156,19 @@ async def test_many_workers_and_returns_at_once_pay_each_promise_once(db: Tortoi
     await work()
     assert [sum(sums) for sums in zip(*[await has(member, START) for member in people], strict=True)] == [1700, 0]
     assert await value("SELECT count(*) FROM pending_award WHERE state = 'paid'") == 200
+    await audit()
+
+
+async def test_the_worker_pays_and_expires_by_itself(tx_db: Transaction) -> None:
+    """More than a batch of each; the jobs go on until nothing is left."""
+    people = await make_members(2)
+    for n in range(1100):
+        await promise(people[n % 2], 1, n, due_at=START, days=1)
+    clock = ManualClock(START)
+    await schedules.registry.jobs["points.mature"].work({}, Services(clock))
+    assert [await has(member, START) for member in people] == [(550, 0)] * 2
+    clock.advance(days=1)
+    await schedules.registry.jobs["points.expire"].work({}, Services(clock))
+    assert await value("SELECT sum(balance) FROM ledger_balance") == 0
+    assert set(schedules.registry.schedules) >= {("* * * * *", "points.mature"), ("10 * * * *", "points.expire")}
     await audit()

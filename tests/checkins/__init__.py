@@ -1,0 +1,1 @@
+"""Check-in, on a real database."""
