@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from app import commands
+from app import commands, logs
 from app.embedded import EmbeddedError
 from app.settings import SettingsError, load
 from kit.seal import UnsealError
@@ -115,6 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         settings = load()
+        # What only prints its answer is not to be interrupted by less than errors; servers say more.
+        logs.configure(settings.model_copy(update={"log_level": "error"}))
         return int(given.run(settings, given) or 0)
     except SettingsError as error:
         print(error, file=sys.stderr)

@@ -63,10 +63,10 @@ class Directory:
             books = await rule_books()
             nothing = RuleBook([])
             views, self.shut = await readable(self._sealer)
-            if self.shut:
-                log.error("accounts whose secrets do not open with this FENSI_SECRET_KEY", accounts=self.shut)
             if self.shut and not views:
                 raise UnsealError("no account opens with this FENSI_SECRET_KEY")
+            if self.shut:
+                log.error("accounts whose secrets do not open with this FENSI_SECRET_KEY", accounts=self.shut)
             self._served = {
                 account.id: Served(
                     account,

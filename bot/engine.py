@@ -5,10 +5,10 @@ docs/subsystems/callback.md, each with the test that proves it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -32,6 +32,8 @@ from scrm.pushes.service import Accepted, Arrival, State
 from web import metrics
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 # WeChat hangs up after 5 s; what is left after these is the way there and back.
 BUDGET_SECONDS = 4.5
@@ -139,11 +141,7 @@ class Engine:
             lease_until=now + LEASE,
             answer=prepared[1] if prepared else None,
         )
-        try:
-            async with asyncio.timeout(self._left(arrived)):
-                accepted = await self._accept.submit(arrival)
-        except TimeoutError:
-            raise Unavailable(code="too_slow") from None
+        accepted = await self._in_time(self._accept.submit(arrival), arrived)
         if not accepted.fresh:
             metrics.PUSH_DUPLICATES.inc()
             return await self._answered_elsewhere(served, message, key, accepted, arrived)
@@ -250,13 +248,17 @@ class Engine:
         """Find the answer of a push that another process accepted, or take it over when that one died."""
         pause = 0.01
         while True:
-            state = await self._look.submit(key)
+            state = await self._in_time(self._look.submit(key), arrived)
             if state is None or state.state in {"late", "failed"}:
                 return read_answer(state.answer) if state and state.state == "failed" else None
             if state.state == "answered":
                 return read_answer(state.answer)
             now = self._clock.now()
-            taken = await pushes.take_over(now=now, lease_until=now + LEASE, key=key, limit=1) if pause > 0.1 else []
+            taken = []
+            if pause > 0.1:
+                taken = await self._in_time(
+                    pushes.take_over(now=now, lease_until=now + LEASE, key=key, limit=1), arrived
+                )
             if taken:
                 job = Job(served, message, key, accepted.fan_id, accepted.member_id, taken[0].attempts, passive=True)
                 return await self._work_in_time(job, arrived)
@@ -264,6 +266,14 @@ class Engine:
                 return None
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.2)
+
+    async def _in_time(self, work: Awaitable[T], arrived: float) -> T:
+        """Await the database no longer than the platform waits for us; raises Unavailable."""
+        try:
+            async with asyncio.timeout(self._left(arrived)):
+                return await work
+        except TimeoutError:
+            raise Unavailable(code="too_slow") from None
 
     def _left(self, arrived: float) -> float:
         return max(0.0, arrived + self._budget - asyncio.get_running_loop().time())

@@ -2,6 +2,7 @@
 
 from bot.router import Router
 from handlers import (
+    checkin,
     delivery_reports,
     fallback,
     keywords,
@@ -19,6 +20,7 @@ ROUTERS: list[Router] = [
     unsubscribe.router,
     delivery_reports.router,
     preferences.router,
+    checkin.router,
     menu.router,
     keywords.router,
     location.router,

@@ -16,10 +16,14 @@ DONE, MADE_UP = "done", "made_up"
 
 @dataclass(frozen=True, slots=True)
 class Cards:
-    """Make-up cards: how many are left this month, and the oldest day that may still be made up."""
+    """Make-up cards: how many are left this month, and what they may still mend.
+
+    `oldest` is the earliest day that may be made up, `missed` the latest day since then that needs it.
+    """
 
     left: int
     oldest: date
+    missed: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ async def cards(raw: Connection, homes: Sequence[int], account_id: int, today: d
         account_id,
     )
     if row is None:
-        return Cards(0, today)
+        return Cards(0, today, None)
     used = await raw.fetchval(
         """
         SELECT count(*) FROM checkin
@@ -94,7 +98,25 @@ async def cards(raw: Connection, homes: Sequence[int], account_id: int, today: d
         list(homes),
         today,
     )
-    return Cards(max(0, row["cards_per_month"] - used), today - timedelta(days=row["days_back"]))
+    left, oldest = max(0, row["cards_per_month"] - used), today - timedelta(days=row["days_back"])
+    missed = await raw.fetchval(
+        """
+        -- Nobody missed a day before we knew them.
+        SELECT max(d)::date FROM generate_series($2::date::timestamp, $3::date - interval '1 day', '1 day') AS d
+        WHERE NOT EXISTS (SELECT FROM checkin WHERE member_id = ANY($1::bigint[]) AND day = d::date)
+          AND d >= (SELECT min(created_at AT TIME ZONE 'Asia/Shanghai')::date FROM member WHERE id = ANY($1::bigint[]))
+        """,
+        list(homes),
+        oldest,
+        today,
+    )
+    return Cards(left, oldest, missed if left else None)
+
+
+async def my_cards(member_id: int, account_id: int, now: datetime) -> Cards:
+    """Return a person's make-up cards at this moment."""
+    async with db.connection() as raw:
+        return await cards(raw, await homes_of(raw, member_id), account_id, natural_day(now))
 
 
 async def standing(member_id: int, account_id: int, now: datetime) -> Standing:

@@ -9,11 +9,12 @@ from datetime import datetime
 from uuid import UUID
 
 from scrm.db import Connection
-from scrm.points import happenings, rulebook
+from scrm.points import happenings, ledger, rulebook
 
 # Registered with the rules as its consequence (scrm.points.happenings).
 EVENT = "checkin.done"
 assert EVENT in happenings.TITLES  # noqa: S101  # the import is what registers it
+ASSETS = (ledger.POINTS, ledger.GROWTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ async def earned(raw: Connection, event_key: UUID) -> list[Reward]:
         event_key,
     )
     return [Reward(row["asset"], row["amount"]) for row in rows]
+
+
+async def held(raw: Connection, member_id: int, now: datetime) -> dict[str, int]:
+    """Return what the person has now of points and growth, less what they owe."""
+    return {asset: (await ledger.holding(raw, member_id, asset, now)).spendable for asset in ASSETS}
 
 
 async def expected(raw: Connection, account_id: int, moment: datetime) -> Sequence[Reward]:

@@ -4,7 +4,7 @@ A person is locked while they check in (scrm.members.person), so however many ph
 over all homes. Merges are settled in scrm.checkins.doubles.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 from kit.clock import natural_day
 from kit.ids import key_of
 from scrm.checkins.queries import DONE, MADE_UP, cards, day_of, running_streak, streak_to
-from scrm.checkins.rewards import EVENT, Reward, earned, expected
+from scrm.checkins.rewards import EVENT, Reward, earned, expected, held
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid
 from scrm.events import kinds
@@ -33,6 +33,7 @@ class CheckedIn:
     earned: Sequence[Reward]
     streak: int
     next_reward: Sequence[Reward]
+    held: Mapping[str, int]  # what the person has now, by asset
 
 
 @command
@@ -79,6 +80,7 @@ async def check_in(
         earned=await earned(raw, key) if fresh else (),
         streak=await running_streak(raw, homes, max(day, natural_day(now))),
         next_reward=await expected(raw, account_id, now + ONE_DAY),
+        held=await held(raw, member_id, now),
     )
 
 

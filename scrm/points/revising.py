@@ -28,7 +28,7 @@ async def lock_subjects(raw: Connection, subjects: Sequence[tuple[int, str]]) ->
 
 
 _AWARDS = """
--- What stands of the awards given for a subject.
+-- What stands of the awards given for a subject; nothing when a newer event than $3 has earned for it anew.
 SELECT e.award_key, e.beneficiary_id, e.asset, e.version, e.due_at, s.net
 FROM (
     SELECT award_key, sum(given)::bigint AS net FROM award_explanation
@@ -36,7 +36,10 @@ FROM (
     GROUP BY award_key HAVING sum(given) > 0
 ) s
 JOIN award_explanation e ON e.award_key = s.award_key AND e.given > 0 AND e.rule_id = $1 AND e.subject = $2
-WHERE $3::timestamptz IS NULL OR e.occurred_at <= $3
+WHERE $3::timestamptz IS NULL OR NOT EXISTS (
+    SELECT FROM award_explanation n
+    WHERE n.rule_id = $1 AND n.subject = $2 AND n.planned > 0 AND n.occurred_at > $3
+)
 ORDER BY e.id
 """
 

@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
+from contextvars import copy_context
 from datetime import timedelta
 from typing import Any
 
@@ -41,7 +42,7 @@ def run(database_url: str) -> Iterator[Run]:
             await stack.enter_async_context(db.database(database_url, pool=2))
             return stack
 
-        context = __import__("contextvars").copy_context()
+        context = copy_context()
         stack = runner.run(opened(), context=context)
         yield lambda work: runner.run(work, context=context)
         runner.run(stack.aclose(), context=context)
@@ -108,7 +109,7 @@ def test_the_order_within_a_day_and_repetitions_change_no_total(run: Run) -> Non
     run(audit())
 
 
-# Orders and returns
+# Orders, and their returns
 
 FEN = 9900
 returns = st.lists(st.integers(0, FEN), max_size=4)

@@ -129,7 +129,7 @@ REFUSED: list[tuple[str, bytes]] = [
     ("root", b"<html><A/></html>"),
     ("root", b'<x:xml xmlns:x="u"/>'),
     ("depth", xml("<a>" * 17 + "</a>" * 17)),
-    ("depth", xml("<a>" * 170_000)),
+    ("depth", xml("<a>" * 20_000)),
     ("utf8", xml("<A>x</A>").replace(b"x</A", b"\xff</A")),
     ("utf8", b"<\xc3\x28"),
     ("utf8", b'{"A": "\xed\xa0\x80"}'),
@@ -157,8 +157,8 @@ REFUSED: list[tuple[str, bytes]] = [
     ("duplicate_key", b'{"X": {"A": 1, "\\u0041": 2}}'),
     ("depth", b'{"A":' * 17 + b"1" + b"}" * 17),
     ("depth", b'{"A":' + b"[" * 17 + b"]" * 17 + b"}"),
-    ("depth", b"[" * 100_000 + b"]" * 100_000),
-    ("depth", b'{"A":' * 50_000 + b"1" + b"}" * 50_000),
+    ("depth", b"[" * 30_000 + b"]" * 30_000),
+    ("depth", b'{"A":' * 10_000 + b"1" + b"}" * 10_000),
     ("too_large", b"<xml>" + b"x" * MAX_BODY + b"</xml>"),
     ("too_large", b"x" * 10_000_000),
 ]
@@ -198,11 +198,11 @@ def test_names_made_up_by_strangers_do_not_stay_in_memory() -> None:
     # With libxml2, which never forgets an element name, this grows by some 30 MB.
     def parse_some(start: int, count: int) -> None:
         for n in range(start, start + count):
-            parse_body(xml("".join(f"<a{n}_{i}/>" for i in range(20_000))))
+            parse_body(xml("".join(f"<a{n}_{i}/>" for i in range(4_000))))
 
-    parse_some(0, 5)
+    parse_some(0, 25)
     before = resident_megabytes()
-    parse_some(5, 35)
+    parse_some(25, 175)
     assert resident_megabytes() - before < 10
 
 
