@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import structlog
 from aiohttp import web
@@ -12,10 +13,12 @@ from app.services import Services, services
 from app.settings import Settings
 from bot.recovery import resume_abandoned
 from kit.faults import describe
+from scrm.checkins.cards import JOB as CHECKIN_CARD
 from scrm.migrate import pending
 from scrm.outreach.service import oldest_pending
 from web import metrics
 from worker import schedules
+from worker.cards import send_card
 from worker.jobs import JobRunner
 from worker.outbox import OutboxWorker
 from worker.profiles import JOB as LEARN_PROFILE
@@ -51,6 +54,15 @@ async def profile(payload: dict[str, Any], given: schedules.Services) -> None:
     assert isinstance(given, JobServices)  # noqa: S101  # this process hands out no other
     opened = given.opened
     await learn_profile(int(payload["fan_id"]), opened.clients, opened.directory.accounts, opened.clock)
+
+
+@schedules.registry.job(CHECKIN_CARD, timeout=60)
+async def checkin_card(payload: dict[str, Any], given: schedules.Services) -> None:
+    """Send a fan their check-in calendar as a picture."""
+    assert isinstance(given, JobServices)  # noqa: S101  # same
+    opened = given.opened
+    fan_id, asked = int(payload["fan_id"]), UUID(payload["asked"])
+    await send_card(fan_id, asked, opened.clients, opened.directory.accounts, opened.clock)
 
 
 async def work(settings: Settings, database_url: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +118,9 @@ async def serve(settings: Settings, database_url: str, *, reuse_port: bool = Fal
             try:
                 site = web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port, backlog=1024)
                 await site.start()
+                # What exists by now stays: leaving it out makes a full collection a pause of microseconds, not 40 ms.
+                gc.collect()
+                gc.freeze()
                 log.info("serving", host=settings.host, port=site.port)
                 await stop.wait()
             finally:

@@ -30,14 +30,18 @@ class Cipher:
     a strict base64 decoder refuses, they are ignored. Raises `ValueError` when it is anything else.
     """
 
-    __slots__ = ("_aes", "_appid")
+    __slots__ = ("_aes", "_appid", "_decryptor", "_encryptor", "_iv")
 
     def __init__(self, encoding_aes_key: str, appid: str) -> None:
         if not _KEY.fullmatch(encoding_aes_key):
             raise ValueError("encoding_aes_key: must be 43 characters of A-Z a-z 0-9 + /")
         key = binascii.a2b_base64(encoding_aes_key + "=")
-        self._aes = Aes(algorithms.AES(key), modes.CBC(key[:16]))
+        self._iv = key[:16]
+        self._aes = Aes(algorithms.AES(key), modes.CBC(self._iv))
         self._appid = appid.encode()
+        # Making a context costs more than using it, so one of each serves all messages; not for several threads.
+        self._decryptor = self._aes.decryptor()
+        self._encryptor = self._aes.encryptor()
 
     def decrypt(self, encrypted: str) -> bytes:
         """Return the message inside a base64 ciphertext; raises `DecryptError` for anything wrong."""
@@ -47,8 +51,8 @@ class Cipher:
             raise DecryptError("base64") from None
         if not data or len(data) % _BLOCK:
             raise DecryptError("block")
-        decryptor = self._aes.decryptor()
-        plain = decryptor.update(data) + decryptor.finalize()
+        # In CBC a block is read with the one before it: the IV in front puts the chain back to its start.
+        plain = self._decryptor.update(self._iv + data)[16:]
         padding = plain[-1]
         if not 1 <= padding <= _BLOCK or not plain.endswith(_PADDINGS[padding]):
             raise DecryptError("padding")
@@ -67,10 +71,12 @@ class Cipher:
         Raises `ValueError` when it is not 16 bytes.
         """
         if random16 is None:
-            random16 = os.urandom(16)
-        elif len(random16) != 16:
+            # The first block is random and read by nobody, so it may be chained to the message before.
+            random16, encryptor = os.urandom(16), self._encryptor
+        elif len(random16) == 16:
+            encryptor = self._aes.encryptor()
+        else:
             raise ValueError("random16: must be 16 bytes")
         plain = b"".join((random16, len(plaintext).to_bytes(4, "big"), plaintext, self._appid))
-        encryptor = self._aes.encryptor()
         padded = plain + _PADDINGS[_BLOCK - len(plain) % _BLOCK]
-        return binascii.b2a_base64(encryptor.update(padded) + encryptor.finalize(), newline=False).decode()
+        return binascii.b2a_base64(encryptor.update(padded), newline=False).decode()

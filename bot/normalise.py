@@ -29,6 +29,13 @@ _LISTS: Final = frozenset({"List", "PicList", "ResultList", "item", "Actions", "
 _TEXT_TOO: Final = frozenset({"detail"})
 _WRAPPERS: Final = ("SubscribeMsgPopupEvent", "SubscribeMsgChangeEvent", "SubscribeMsgSentEvent")
 
+# A message as WeChat writes nearly all of them: one level, each field a CDATA section or a number. Read by these two
+# expressions it costs a third of what the parser's callbacks do; whatever is written otherwise goes to the parser, and
+# a test holds the two to the same answers. No `]`, carriage return or control character: the parser treats those.
+_FIELD = r"<([A-Za-z_][A-Za-z0-9_]*)>(?:<!\[CDATA\[([^\]\x00-\x08\x0b-\x1f\ufffe\uffff]*)\]\]>|([0-9]*))</"
+_FLAT_FIELD = re.compile(_FIELD)
+_FLAT_XML = re.compile(rf"<xml>[ \t\n]*(?:{_FIELD}\1>[ \t\n]*)+</xml>[ \t\n]*")
+
 _NOT_XML = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -58,11 +65,21 @@ def parse_body(body: bytes) -> dict[str, Any]:
         text = body.decode()
     except UnicodeDecodeError:
         raise MalformedPush("utf8") from None
-    fields = _parse_xml(text) if sniff(body) == "xml" else _parse_json(text)
+    fields = (_parse_flat_xml(text) or _parse_xml(text)) if sniff(body) == "xml" else _parse_json(text)
     for name in _WRAPPERS:
         if name in fields and isinstance(fields[name], dict) and "List" in fields[name]:
             fields.setdefault("List", fields.pop(name)["List"])
     return fields
+
+
+def _parse_flat_xml(text: str) -> dict[str, Any] | None:
+    """Return what `_parse_xml` would for a plain message, None for anything else."""
+    if not _FLAT_XML.fullmatch(text):
+        return None
+    found = _FLAT_FIELD.findall(text, len("<xml>"))
+    fields = {name: cdata or number for name, cdata, number in found}
+    # A name that comes twice, or is of a list, is the parser's business.
+    return fields if len(fields) == len(found) and _LISTS.isdisjoint(fields) else None
 
 
 def _parse_xml(text: str) -> dict[str, Any]:

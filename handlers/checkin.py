@@ -9,7 +9,7 @@ from bot.push_events import ClickEvent
 from bot.replies import TextReply
 from bot.router import Answer, Context, Router
 from kit.clock import from_epoch, natural_day
-from scrm.checkins import queries, service
+from scrm.checkins import cards, queries, service
 from scrm.checkins.rewards import ASSETS, Reward
 from scrm.errors import Conflict
 from scrm.points.ledger import GROWTH, POINTS
@@ -53,13 +53,15 @@ async def check_in(context: Context) -> Answer:
 @router.on(TextMessage, when=lambda message: fold(message.content) in LOOKS)
 @router.on(ClickEvent, when=lambda event: event.key == CALENDAR_KEY)
 async def show_calendar(context: Context) -> Answer:
-    """Show this month, a square a day."""
+    """Show this month, a square a day, and as a picture."""
     assert context.member_id is not None  # noqa: S101  # same
-    today = natural_day(context.now)
-    month = await queries.month(context.member_id, context.account.id, context.now, today.year, today.month)
-    lines = [f"{today.year}年{today.month}月 签到日历", "", "一二三四五六日", *_weeks(month), ""]
+    assert context.fan_id is not None  # noqa: S101  # same
+    month = await queries.this_month(context.member_id, context.account.id, context.now)
+    # A worker sends the picture after these words, where it can; the words stand for themselves.
+    await cards.ask(fan_id=context.fan_id, asked=context.key)
+    lines = [f"{month.first.year}年{month.first.month}月 签到日历", "", "一二三四五六日", *_weeks(month), ""]
     lines.append(f"本月 {len(month.days)} 天，已连续签到 {month.streak} 天")
-    if today not in month.days:
+    if month.today not in month.days:
         lines.append("今天还没签到，回复“签到”即可")
     if month.cards.missed is not None:
         lines.append(f"还有 {month.cards.left} 张补签卡，回复“补签”可补上 {_short(month.cards.missed)}")
@@ -70,23 +72,23 @@ async def show_calendar(context: Context) -> Answer:
 async def make_up(context: Context) -> Answer:
     """Use a make-up card for the last day that was missed."""
     assert context.member_id is not None  # noqa: S101  # same
-    cards = await queries.my_cards(context.member_id, context.account.id, context.now)
-    if cards.left == 0:
+    have = await queries.my_cards(context.member_id, context.account.id, context.now)
+    if have.left == 0:
         return TextReply("本月没有可用的补签卡了。")
-    if cards.missed is None:
+    if have.missed is None:
         return TextReply("最近没有漏签的日子，继续保持！")
     try:
         streak = await service.make_up(
             member_id=context.member_id,
             account_id=context.account.id,
             fan_id=context.fan_id,
-            day=cards.missed,
+            day=have.missed,
             now=context.now,
         )
     except Conflict as refusal:
         # Another phone of theirs was quicker.
         return TextReply(f"{refusal.title}。")
-    return TextReply(f"已为您补签 {_short(cards.missed)}，已连续签到 {streak} 天。补签不另发奖励。")
+    return TextReply(f"已为您补签 {_short(have.missed)}，已连续签到 {streak} 天。补签不另发奖励。")
 
 
 def _amounts(rewards: Sequence[Reward]) -> str:

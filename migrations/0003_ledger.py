@@ -131,7 +131,6 @@ class Migration(migrations.Migration):
                     )
                 ],
                 "indexes": [
-                    Index(fields=["holder_id", "rule", "day"], name="ledger_entry_caps_idx"),
                     Index(fields=["event_key"], name="ledger_entry_event_idx"),
                 ],
                 "pk_attr": "id",

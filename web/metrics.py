@@ -1,6 +1,7 @@
 """What /metrics shows. Labels are few and bounded: kinds, outcomes, account ids; never a person."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 from prometheus_client import (
@@ -12,7 +13,13 @@ from prometheus_client import (
     Histogram,
     generate_latest,
     multiprocess,
+    values,
 )
+
+# With several processes prometheus-client asks for the process's id at every count, a system call; ours never fork.
+_PID = os.getpid()
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    values.ValueClass = values.MultiProcessValue(lambda: _PID)  # type: ignore[no-untyped-call]
 
 PUSHES = Counter("fensi_pushes", "Pushes by kind and outcome", ["kind", "outcome"])
 PUSH_DUPLICATES = Counter("fensi_push_duplicates", "Pushes that had been accepted before")
@@ -30,6 +37,12 @@ DELIVERIES = Counter("fensi_deliveries", "Messages through the door out, by outc
 TOKEN_REFRESHES = Counter("fensi_token_refreshes", "Access tokens fetched", ["account", "forced"])
 API_CALLS = Counter("fensi_wechat_calls", "Calls of WeChat's API", ["path", "outcome"])
 DATABASE_AWAY = Counter("fensi_database_away", "Requests refused because the database was away")
+
+
+@cache
+def pushes(kind: str, outcome: str) -> Counter:
+    """Return PUSHES of these labels, kept: looking it up costs more than counting."""
+    return PUSHES.labels(kind, outcome)
 
 
 def render() -> tuple[bytes, str]:

@@ -41,7 +41,6 @@ CREATE TABLE "ledger_entry" (
     "recorded_at" TIMESTAMPTZ NOT NULL,
     "undoes_id" BIGINT REFERENCES "ledger_entry" ("id") ON DELETE RESTRICT
 );
-CREATE INDEX "ledger_entry_caps_idx" ON "ledger_entry" ("holder_id", "rule", "day");
 CREATE INDEX "ledger_entry_event_idx" ON "ledger_entry" ("event_key");
 COMMENT ON TABLE "ledger_entry" IS 'One movement of one asset of one holder: an award, a spend, a clawback, an expiry, or the undoing of one.';
 --

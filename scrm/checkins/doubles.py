@@ -16,7 +16,6 @@ from kit.ids import key_of
 from scrm.db import Connection, Transaction, command
 from scrm.members.person import hold
 from scrm.points import ledger, levels
-from scrm.points.undoing import undo_claw_back
 
 PLATFORM = "系统"
 
@@ -94,7 +93,7 @@ async def _take_back(raw: Connection, event_key: UUID, doubling: int, now: datet
 
 async def _give_back(raw: Connection, event_key: UUID, doubling: int, now: datetime) -> None:
     for award in await _awards(raw, event_key):
-        await undo_claw_back(
+        await ledger.undo_claw_back(
             raw,
             claw_back_key=_key(award["key"], doubling),
             origin=ledger.Origin("拆分账号：恢复当日签到", PLATFORM, now, event_key, day=natural_day(now)),

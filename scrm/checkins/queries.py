@@ -133,6 +133,12 @@ async def standing(member_id: int, account_id: int, now: datetime) -> Standing:
         )
 
 
+async def this_month(member_id: int, account_id: int, now: datetime) -> Month:
+    """Return the calendar of the month in Asia/Shanghai in which this moment falls."""
+    today = natural_day(now)
+    return await month(member_id, account_id, now, today.year, today.month)
+
+
 async def month(member_id: int, account_id: int, now: datetime, year: int, number: int) -> Month:
     """Return the calendar of a month (1 to 12). Raises Invalid naming `year` or `month`."""
     if not 2000 <= year <= 2999:

@@ -71,14 +71,14 @@ async def redeem(
     before = await raw.fetchrow("SELECT id, gift_id, member_id FROM redemption WHERE key = $1", key)
     if before is not None:
         if before["member_id"] not in homes or before["gift_id"] != gift_id:
-            raise Conflict("这个请求编号已被使用", field="key")
+            raise _taken_key()
         return Redeemed(before["id"], fresh=False)
     for reason in why_not(gift, await queries.person(raw, homes, gift.brand_id, now), now):
         raise refusal(reason)
-    made: int = await raw.fetchval(
+    made: int | None = await raw.fetchval(
         """
         INSERT INTO redemption (key, gift_id, member_id, account_id, fan_id, points, state, address_sealed, placed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, 'placed', $7, $8) RETURNING id
+        VALUES ($1, $2, $3, $4, $5, $6, 'placed', $7, $8) ON CONFLICT (key) DO NOTHING RETURNING id
         """,
         key,
         gift_id,
@@ -89,6 +89,8 @@ async def redeem(
         await _address(raw, homes, gift, address_id),
         now,
     )
+    if made is None:
+        raise _taken_key()  # by somebody else, at this very moment
     event_key = key_of(REDEEMED.name, made)
     await ledger.spend(
         key=_spend_key(made),
@@ -317,6 +319,10 @@ async def _tell(row: asyncpg.Record, kind: kinds.Kind, key: UUID, now: datetime,
             **more,
         },
     )
+
+
+def _taken_key() -> Conflict:
+    return Conflict("这个请求编号已被使用", field="key")
 
 
 def _spend_key(redemption_id: int) -> UUID:

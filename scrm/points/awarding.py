@@ -7,7 +7,7 @@ Locks are taken in one order: subjects, promises, people and balances.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -103,8 +103,14 @@ async def apply(raw: Connection, events: Sequence[Facts], now: datetime) -> None
         if not moved:
             break
         homes |= moved  # merged or split between reading and locking: who is who decides what is planned
+    awards: list[Award] = []
     for step in steps:
-        await _do(raw, step, locked, now)
+        if any(isinstance(plan, Keep) for plan in step.planned):
+            # What is taken back may have been given by the event before.
+            await award_many(raw, awards)
+            awards = []
+        awards += await _do(raw, step, locked, now)
+    await award_many(raw, awards)
     await levels.settle(raw, people, now)
 
 
@@ -133,16 +139,7 @@ async def _homes(raw: Connection, member_ids: Iterable[int]) -> dict[int, list[i
 
 
 def _steps(event: Facts, book: Iterable[list[Rule]], homes: dict[int, list[int]]) -> list[_Step]:
-    facts = Facts(
-        event.key,
-        event.kind,
-        event.occurred_at,
-        event.brand_id,
-        event.member_id,
-        event.platform,
-        event.payload,
-        homes,
-    )
+    facts = replace(event, homes=homes)
     steps = []
     for versions in book:
         kind = plans.kind_of(versions[0].kind)
@@ -164,7 +161,8 @@ def _steps(event: Facts, book: Iterable[list[Rule]], homes: dict[int, list[int]]
     return steps
 
 
-async def _do(raw: Connection, step: _Step, locked: Locked, now: datetime) -> None:
+async def _do(raw: Connection, step: _Step, locked: Locked, now: datetime) -> list[Award]:
+    """Do what one rule planned for one event; returns the awards that are still to be booked."""
     awards: list[Award] = []
     touched = 0
     for plan in step.planned:
@@ -181,7 +179,7 @@ async def _do(raw: Connection, step: _Step, locked: Locked, now: datetime) -> No
     revisions = [plan for plan in step.planned if isinstance(plan, Keep | Hold)]
     if revisions and not touched:
         await explain(raw, _explanation(step, step.facts.member_id, now, reason=revisions[0].reason))
-    await award_many(raw, awards)
+    return awards
 
 
 def _explanation(step: _Step, beneficiary: int, now: datetime, *, reason: str) -> Explanation:

@@ -66,11 +66,23 @@ SELECT id, id AS person FROM member WHERE id = ANY($1::bigint[])
 UNION ALL SELECT id, merged_into_id FROM member WHERE merged_into_id = ANY($1::bigint[])
 ORDER BY id
 """
+_HOMES_AND_ASSETS = f"""
+SELECT h.id, h.person, ARRAY(SELECT asset FROM ledger_balance WHERE holder_id = h.id) AS assets FROM ({_HOMES}) h
+ORDER BY h.id
+"""  # noqa: S608  # put together from the statement above
 _BALANCES = """
 SELECT b.holder_id, b.asset, b.balance, b.debt
 FROM unnest($1::bigint[], $2::text[]) AS w (holder_id, asset)
 JOIN ledger_balance b ON b.holder_id = w.holder_id AND b.asset = w.asset
 ORDER BY b.holder_id, b.asset FOR NO KEY UPDATE OF b
+"""
+# Makes the missing and locks the others in one pass: made first and locked afterwards, two commands could each have
+# made what the other waits for.
+_NEW_BALANCES = """
+INSERT INTO ledger_balance (holder_id, asset)
+SELECT holder_id, asset FROM unnest($1::bigint[], $2::text[]) AS w (holder_id, asset) ORDER BY holder_id, asset
+ON CONFLICT (holder_id, asset) DO UPDATE SET balance = ledger_balance.balance
+RETURNING holder_id, asset, balance, debt
 """
 
 
@@ -89,41 +101,35 @@ async def lock(raw: Connection, wanted: Iterable[tuple[int, str]], now: datetime
     wanted = set(wanted)
     if not wanted:
         return Locked({})
-    locked = Locked(await _lock_people(raw, {holder for holder, _ in wanted}))
-    pairs = sorted({(home, asset) for holder, asset in wanted for home in locked.homes[holder]})
-    locked.sums = await _lock_balances(raw, pairs)
-    if len(locked.sums) < len(pairs):
-        missing = [pair for pair in pairs if pair not in locked.sums]
-        await raw.execute(
-            """
-            INSERT INTO ledger_balance (holder_id, asset) SELECT * FROM unnest($1::bigint[], $2::text[])
-            ON CONFLICT (holder_id, asset) DO NOTHING
-            """,
-            *map(list, zip(*missing, strict=True)),
-        )
-        locked.sums = await _lock_balances(raw, pairs)
+    homes, known = await _lock_people(raw, {holder for holder, _ in wanted})
+    pairs = sorted({(home, asset) for holder, asset in wanted for home in homes[holder]})
+    rows = await raw.fetch(
+        _BALANCES if known.issuperset(pairs) else _NEW_BALANCES,
+        [home for home, _ in pairs],
+        [asset for _, asset in pairs],
+    )
+    sums = {(row["holder_id"], row["asset"]): Holding(row["balance"], row["debt"]) for row in rows}
+    locked = Locked(homes, sums)
     await expire(raw, locked, now)
     return locked
 
 
-async def _lock_people(raw: Connection, holders: Collection[int]) -> dict[int, list[int]]:
+async def _lock_people(raw: Connection, holders: Collection[int]) -> tuple[dict[int, list[int]], set[tuple[int, str]]]:
+    """Return every home's fellow homes, and the (home, asset) pairs that have a balance."""
     # A person found merged into another while we waited for the lock is followed there.
     while True:
         people = await raw.fetch(_PEOPLE, list(holders))
         if all(row["merged_into_id"] is None for row in people):
             break
     homes: dict[int, list[int]] = {}
+    known: set[tuple[int, str]] = set()
     # A person's own row comes with the homes merged into it; all of them share one list.
-    for row in await raw.fetch(_HOMES, [row["id"] for row in people]):
+    for row in await raw.fetch(_HOMES_AND_ASSETS, [row["id"] for row in people]):
         own = homes.setdefault(row["person"], [])
         own.append(row["id"])
         homes[row["id"]] = own
-    return {holder: [holder] for holder in holders} | homes
-
-
-async def _lock_balances(raw: Connection, pairs: list[tuple[int, str]]) -> dict[tuple[int, str], Holding]:
-    rows = await raw.fetch(_BALANCES, [home for home, _ in pairs], [asset for _, asset in pairs])
-    return {(row["holder_id"], row["asset"]): Holding(row["balance"], row["debt"]) for row in rows}
+        known.update((row["id"], asset) for asset in row["assets"])
+    return {holder: [holder] for holder in holders} | homes, known
 
 
 async def expire(raw: Connection, locked: Locked, now: datetime) -> None:

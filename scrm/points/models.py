@@ -35,7 +35,7 @@ class LedgerEntry(Model):
     event_key: UUID | None = fields.UUIDField(null=True)
     rule = fields.CharField(64, db_default="")
     rule_version: int | None = fields.IntField(null=True)
-    # The natural day in Asia/Shanghai that caps count it under; null where no cap does.
+    # The natural day in Asia/Shanghai that its rule counts it under; null where no rule does.
     day: date | None = fields.DateField(null=True)
     undoes: fields.ForeignKeyNullableRelation["LedgerEntry"] = fields.ForeignKeyField(
         "scrm.LedgerEntry", null=True, on_delete=OnDelete.RESTRICT, related_name="undone_by"
@@ -48,7 +48,6 @@ class LedgerEntry(Model):
     class Meta:
         table = "ledger_entry"
         indexes = [
-            Index(fields=("holder_id", "rule", "day"), name="ledger_entry_caps_idx"),
             Index(fields=("event_key",), name="ledger_entry_event_idx"),
         ]
         constraints = [

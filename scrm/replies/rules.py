@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -55,6 +56,7 @@ class RuleBook:
         return self._clicks.get(key)
 
 
+@lru_cache(maxsize=256)  # several handlers in a row ask for the same text
 def fold(text: str) -> str:
     """Return `text` as words are compared: without outer blanks, case, and the full-width forms of ASCII."""
     return text.translate(_HALF_WIDTH).strip().casefold()

@@ -47,7 +47,9 @@ Schema = dict[str, dict[str, Any]]
 PARTIAL = {
     "ledger_lot": {
         "ledger_lot_fifo_idx": "btree (holder_id, asset, earned_at, id) WHERE remaining > 0",
-        "ledger_lot_expiring_idx": "btree (holder_id, asset, expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL",
+        "ledger_lot_expiring_idx": (
+            "btree (holder_id, asset, expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL"
+        ),
         "ledger_lot_expiry_idx": "btree (expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL",
     },
     "ledger_posting": {

@@ -226,6 +226,62 @@ async def test_an_undone_spend_keeps_the_old_expiry(tx_db: Transaction) -> None:
     await audit()
 
 
+async def test_a_lot_that_expired_and_is_filled_again_expires_again(tx_db: Transaction) -> None:
+    (ann,) = await make_members(1)
+    await earn(ann, 10, days=5)
+    await spend(ann, 3, "one")
+    await spend(ann, 2, "other")
+    assert await ledger.expire_due(now=START + timedelta(days=5)) == 1
+    for name in ("one", "other"):
+        assert await undo(name, days=6) is True
+        assert await has(ann, days=6) == (0, 0)
+    amounts = [(line.kind, line.amount) for line in await statement(ann, POINTS)]
+    assert amounts[:5] == [("expire", -2), ("undo", 2), ("expire", -3), ("undo", 3), ("expire", -5)]
+    await audit()
+
+
+async def test_an_undone_clawback_forgives_its_debt_and_stands_for_what_was_repaid(tx_db: Transaction) -> None:
+    (ann,) = await make_members(1)
+    await earn(ann, 4)
+    await claw_back(ann, 10, "first")
+    await claw_back(ann, 5, "second")
+    await earn(ann, 3, "repays")
+    assert await has(ann) == (0, 8)
+    # Of the first's debt of 6 all is forgiven, and the 4 it took back pay what is owed for the second.
+    assert await undo_claw_back(tx_db, "first") is True
+    assert await undo_claw_back(tx_db, "first") is False
+    assert await has(ann) == (2, 0)
+    assert await undo_claw_back(tx_db, "second") is True
+    assert await has(ann) == (7, 0)
+    assert await lots(ann) == [2, 5]
+    with pytest.raises(NotFound) as refused:
+        await undo_claw_back(tx_db, "third")
+    assert refused.value.field == "claw_back_key"
+    await audit()
+
+
+async def test_what_stands_for_a_repaid_debt_repays_another(tx_db: Transaction) -> None:
+    (ann,) = await make_members(1)
+    await claw_back(ann, 6, "first")
+    await earn(ann, 6)
+    await claw_back(ann, 4, "second")
+    assert await has(ann) == (0, 4)
+    assert await undo_claw_back(tx_db, "first", days=9) is True
+    assert await has(ann) == (2, 0)
+    # As old as the clawback it stands for.
+    assert await value("SELECT earned_at FROM ledger_lot") == START
+    await audit()
+
+
+async def undo_claw_back(tx: Transaction, name: object, *, days: int = 0) -> bool:
+    return await ledger.undo_claw_back(
+        tx.connection,
+        claw_back_key=key_of("clawback", name),
+        origin=origin(description="判定撤销"),
+        now=START + timedelta(days=days),
+    )
+
+
 async def test_a_person_is_all_homes_and_a_split_takes_them_apart(tx_db: Transaction) -> None:
     """Spending and repaying go over all homes; what each has and owes stays its own."""
     ann, bob = await make_members(2)

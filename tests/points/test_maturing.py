@@ -107,6 +107,20 @@ async def test_a_return_after_the_payment_claws_back_and_owes_what_was_spent(tx_
     await audit()
 
 
+async def test_a_return_takes_from_its_own_order_first(tx_db: Transaction) -> None:
+    (ann,) = await make_members(1)
+    older = await promise(ann, 5, subject="order:16", due_at=START)
+    await promise(ann, 5)
+    assert await maturing.mature_due(now=DUE) == 2
+    async with connection() as raw:
+        assert await maturing.cancel(raw, subject=ORDER, reason="returned", origin=origin(DUE), now=DUE) == 5
+    left = await value(
+        "SELECT l.remaining FROM ledger_lot l JOIN ledger_entry e ON e.id = entry_id WHERE key = $1", older
+    )
+    assert left == 5
+    await audit()
+
+
 async def test_a_subject_is_cancelled_whole_whatever_was_paid_already(tx_db: Transaction) -> None:
     ann, bob = await make_members(2)
     await promise(ann, 5, asset=GROWTH, due_at=START)

@@ -12,7 +12,7 @@ from kit.ids import key_of
 from scrm.db import Transaction, fetch, transaction
 from scrm.errors import Conflict, Invalid, NotFound
 from scrm.events import kinds
-from scrm.points import awarding, plans, rulebook
+from scrm.points import awarding, plans, rulebook, tasks
 from scrm.points.ledger import POINTS
 from scrm.points.plans import Facts
 from scrm.points.postings import GROWTH
@@ -421,3 +421,56 @@ async def test_rules_that_nobody_wrote_cost_nothing(house: House) -> None:
     (ann,) = await make_members(1)
     await house.happens("post.shared", ann, LONG_AGO)
     assert await value("SELECT count(*) FROM ledger_balance WHERE holder_id = $1", ann) == 0
+
+
+# The task centre
+
+
+async def test_the_task_centre_tells_progress_and_what_is_left(tx_db: Transaction) -> None:
+    house = await open_house("a039", "zippo")
+    one, other = await make_members(2)
+    await merge(one, [other])
+    for n in range(4):
+        await house.happens("post.shared", other, NOON - DAY * 2 + timedelta(minutes=n), {"post": "1"})
+        await house.happens("post.shared", one, NOON + timedelta(minutes=n), {"post": "1"})
+    await house.happens("checkin.done", one, NOON)
+
+    async def left(member: int | None) -> list[tuple[str, dict[str, int], dict[str, int | None], bool]]:
+        listed = await tasks.today(tx_db.connection, house.brand, member, NOON + HOUR)
+        return [(task.rule.code, task.today, task.left, task.open) for task in listed if "post" not in task.rule.code]
+
+    assert (await left(one))[:3] == [
+        ("community.comment", {"points": 0, "growth": 0}, {"points": 15, "growth": 15}, True),
+        ("community.share", {"points": 12, "growth": 12}, {"points": 3, "growth": 3}, True),
+        ("zippo.checkin", {"points": 1, "growth": 3}, {"points": 0, "growth": 0}, False),
+    ]
+    assert (await left(None))[2:4] == [
+        ("zippo.checkin", {"points": 0, "growth": 0}, {"points": 1, "growth": 3}, True),
+        ("zippo.purchase", {"points": 0, "growth": 0}, {"points": None, "growth": None}, True),
+    ]
+
+
+async def test_the_task_centre_knows_month_caps_once_and_disabled_rules(tx_db: Transaction, house: House) -> None:
+    (ann,) = await make_members(1)
+    await define(house, SHARE | {"code": "month", "month_cap_points": 4})
+    await define(house, SHARE | {"code": "once", "frequency": "once"})
+    await define(house, SHARE | {"code": "off", "enabled": False})
+    await house.happens("post.shared", ann, NOON)
+    listed = await tasks.today(tx_db.connection, house.brand, ann, NOON + DAY)
+    assert [(task.rule.code, task.left, task.open) for task in listed] == [
+        ("month", {"points": 1}, True),
+        ("once", {"points": 0}, False),
+    ]
+    (month, once) = await tasks.today(tx_db.connection, house.brand, ann, shanghai("2026-04-01 00:00"))
+    assert (month.left, once.left) == ({"points": 4}, {"points": 0})
+
+
+def test_kinds_without_settings_of_their_own_wait_as_the_source_says() -> None:
+    row = {"module": "社区", "name": "发帖", "points": 2, "growth": 5, "code": "x"}
+    assert rulebook.check(row | {"kind": "post"}).settings == {
+        "points_days": 5,
+        "points_calendar": "natural",
+        "growth_days": 5,
+        "growth_calendar": "working",
+    }
+    assert rulebook.check(row | {"kind": "purchase"}).settings == {"fen_per_unit": 1000, "days": 15}

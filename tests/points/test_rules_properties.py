@@ -62,7 +62,8 @@ actions = st.lists(
 
 
 def expected_of(done: list[tuple[str, int, int]]) -> list[tuple[int, int]]:
-    share, like = Counter(), Counter()
+    share: Counter[int] = Counter()
+    like: Counter[int] = Counter()
     liked: Counter[int] = Counter()
     for kind, actor, author in done:
         if kind == "post.shared":
