@@ -23,6 +23,7 @@ from scrm.db import Transaction, command
 from scrm.members.service import link_unionid
 from scrm.menus import service as menus
 from scrm.migrate import ensure_months
+from scrm.points.rulebook import install_preset
 from scrm.pushes.service import Arrival, accept
 from scrm.replies import service as replies
 
@@ -104,6 +105,7 @@ async def _write(_tx: Transaction, demo: Demo, now: datetime) -> None:
             reply={"type": "text", "content": welcome["text"]},
             now=now,
         )
+    await install_preset(demo.service.brand_id, "zippo", now, since=now - timedelta(days=DAYS + 1))
     await menus.define(account_id=demo.service.id, buttons=demo.data["menu"], now=now)
     await _history(demo, now)
 

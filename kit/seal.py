@@ -23,6 +23,11 @@ class Sealer:
         self._fingerprint_key = HKDF(hashes.SHA256(), 32, salt=b"fensi", info=b"fingerprint").derive(
             secret_key.encode()
         )
+        self._root = HKDF(hashes.SHA256(), 32, salt=b"fensi", info=b"keys").derive(secret_key.encode())
+
+    def key(self, purpose: str) -> bytes:
+        """Return 32 bytes for signing, of this purpose alone; equal on every machine with the same secret."""
+        return hmac.digest(self._root, purpose.encode(), "sha256")
 
     def seal(self, text: str) -> str:
         """Return `text` encrypted and authenticated, as ASCII."""

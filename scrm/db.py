@@ -44,6 +44,7 @@ MODELS = [
     "scrm.points.rule_models",
     "scrm.checkins.models",
     "scrm.gifts.models",
+    "scrm.access.models",
 ]
 
 # Postgres errors after which the same transaction may simply be run again. They arrive raw from asyncpg.

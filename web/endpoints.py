@@ -22,7 +22,7 @@ from scrm.errors import DomainError, Invalid, NotFound
 
 T = TypeVar("T", bound=Callable[..., Awaitable[Any]])
 
-# What an operation may answer besides its result, whatever it does.
+# How a part of the path becomes an argument; ValueError is one that names nothing.
 CONVERT: dict[type, Callable[[str], Any]] = {int: int, str: str}
 
 
@@ -42,6 +42,8 @@ class Endpoint:
     status: int
     errors: tuple[type[DomainError], ...]
     public: bool
+    network: bool
+    takes_call: bool
 
     @property
     def writes(self) -> bool:
@@ -81,9 +83,11 @@ class Surface:
         status: int = 200,
         errors: Sequence[type[DomainError]] = (),
         public: bool = False,
+        network: bool = False,
     ) -> Callable[[T], T]:
+        # `public`: nobody needs to be signed in. `network`: it calls outside, so it opens its transaction itself.
         def register(handler: T) -> T:
-            self.endpoints.append(_read(handler, method, path, status, tuple(errors), public))
+            self.endpoints.append(_read(handler, method, path, status, tuple(errors), public, network))
             return handler
 
         return register
@@ -96,6 +100,7 @@ def _read(
     status: int,
     errors: tuple[type[DomainError], ...],
     public: bool,
+    network: bool,
 ) -> Endpoint:
     hints = get_type_hints(handler)
     names = list(inspect.signature(handler).parameters)
@@ -119,6 +124,8 @@ def _read(
         status=status,
         errors=errors,
         public=public,
+        network=network,
+        takes_call="call" in names,
     )
 
 
@@ -137,7 +144,7 @@ async def arguments(endpoint: Endpoint, request: web.Request, raw: bytes) -> dic
     if endpoint.body is not None:
         try:
             data = json.loads(raw or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Invalid("请求体不是合法的 JSON", field="body") from None
         given["body"] = _validated(endpoint.body, data)
     return given
@@ -168,6 +175,7 @@ _SENTENCES = {
     "less_than_equal": "太大",
     "literal_error": "不是可选的值",
     "enum": "不是可选的值",
+    "string_unicode": "含有无法识别的字符",
     "model_type": "应为对象",
     "model_attributes_type": "应为对象",
     "date_from_datetime_parsing": "应为日期",

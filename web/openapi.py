@@ -1,6 +1,7 @@
 """OpenAPI 3.1 of a surface, from its typed endpoints."""
 
-from typing import Any
+import re
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -30,16 +31,21 @@ IDEMPOTENCY = {
 
 def document(surface: Surface, *, title: str, version: str, description: str, always: dict[int, str]) -> dict[str, Any]:
     """Return the OpenAPI document; `always` are the statuses any operation of this surface may answer."""
-    models: list[type[BaseModel]] = [Problem]
+    models: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [(Problem, "serialization")]
     for endpoint in surface.endpoints:
-        models += [model for model in (endpoint.body, endpoint.query, endpoint.result) if model is not None]
-    keys, schemas = models_json_schema(
-        [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/components/schemas/{model}"
-    )
-    del keys
+        if endpoint.body is not None:
+            models.append((endpoint.body, "validation"))
+        if endpoint.result is not None:
+            models.append((endpoint.result, "serialization"))
+    # No model is both taken and given, so each has one name.
+    _, schemas = models_json_schema(list(dict.fromkeys(models)), ref_template="#/components/schemas/{model}")
     paths: dict[str, Any] = {}
+    outer = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", surface.prefix)
+    ]
     for endpoint in surface.endpoints:
-        path = paths.setdefault(surface.prefix + endpoint.path, {})
+        path = paths.setdefault(surface.prefix + endpoint.path, {"parameters": outer} if outer else {})
         path[endpoint.method.lower()] = _operation(endpoint, always)
     return {
         "openapi": "3.1.0",

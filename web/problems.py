@@ -15,6 +15,27 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID = "X-Request-Id"
 
 
+# aiohttp's own refusals, in words for people. Any other says that the request was none.
+_TITLES = {
+    404: ("not_found", "没有找到"),
+    405: ("method_not_allowed", "不支持这个请求方法"),
+    413: ("too_large", "请求内容太大"),
+    415: ("unsupported_media_type", "不支持的内容类型"),
+}
+
+
+class TooMany(DomainError):  # noqa: N818  # reads as the answer it becomes
+    """Too many requests; `Retry-After` says in how many seconds to come again."""
+
+    status = 429
+    code = "too_many_requests"
+    title = "请求太频繁，请稍后再试"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
 def problem(status: int, code: str, title: str, field: str | None = None) -> web.Response:
     """Return a problem document; `code` is stable, `title` is a sentence for people."""
     body: dict[str, object] = {"type": f"urn:fensi:problem:{code}", "code": code, "status": status, "title": title}
@@ -37,10 +58,17 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         response = problem(error.status, error.code, error.title)
     except DomainError as error:
         response = problem(error.status, error.code, error.title, error.field)
+        if isinstance(error, TooMany):
+            response.headers["Retry-After"] = str(error.seconds)
+        elif error.status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        response = problem(error.status, error.reason.lower().replace(" ", "_"), error.reason)
+        code, title = _TITLES.get(error.status, ("bad_request", "请求无法理解"))
+        response = problem(error.status, code, title)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
     except Exception as error:  # noqa: BLE001  # the last line: answered, logged, and the service goes on
         log.error("request failed", method=request.method, error=describe(error))
         response = problem(500, "internal", "服务出错了，请稍后再试")

@@ -14,6 +14,8 @@ import asyncpg
 from kit.clock import natural_day
 from kit.ids import key_of
 from scrm.db import Connection, Transaction, command
+from scrm.events import kinds
+from scrm.members.merging import MERGED, SPLIT
 from scrm.members.person import hold
 from scrm.points import ledger, levels
 
@@ -114,3 +116,17 @@ async def _awards(raw: Connection, event_key: UUID) -> list[asyncpg.Record]:
 
 def _key(award_key: UUID, doubling: int) -> UUID:
     return key_of("checkin.double", award_key, doubling)
+
+
+async def _merged(_raw: Connection, events: Sequence[kinds.Appended]) -> None:
+    for event in events:
+        await settle_merge(kept=event.payload["kept"], absorbed=event.payload["absorbed"], now=event.recorded_at)
+
+
+async def _split(_raw: Connection, events: Sequence[kinds.Appended]) -> None:
+    for event in events:
+        await settle_split(kept=event.payload["kept"], absorbed=event.payload["absorbed"], now=event.recorded_at)
+
+
+kinds.listen(MERGED, _merged)
+kinds.listen(SPLIT, _split)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from kit.clock import natural_day
 from kit.ids import key_of
+from scrm.checkins import doubles  # noqa: F401  # importing it is what makes it listen to merges and splits
 from scrm.checkins.queries import DONE, MADE_UP, cards, day_of, running_streak, streak_to
 from scrm.checkins.rewards import EVENT, Reward, earned, expected, held
 from scrm.db import Connection, Transaction, command

@@ -1,7 +1,7 @@
 """The registry of event kinds: what each is called, and what follows from it in the same transaction."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -44,6 +44,18 @@ def register(name: str, title: str, consequence: Consequence | None = None) -> K
         raise ValueError(f"event kind {name!r} is registered already")
     kind = _KINDS[name] = Kind(name, title, consequence)
     return kind
+
+
+def listen(kind: Kind, consequence: Consequence) -> None:
+    """Let a higher noun act on a lower one's event, after whatever follows from it already."""
+    first = get(kind.name).consequence
+
+    async def both(raw: Connection, events: Sequence[Appended]) -> None:
+        if first is not None:
+            await first(raw, events)
+        await consequence(raw, events)
+
+    _KINDS[kind.name] = replace(kind, consequence=both)
 
 
 def get(name: str) -> Kind:

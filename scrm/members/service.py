@@ -1,13 +1,12 @@
 """Commands about people: following, unfollowing, and finding out that two members are one."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Invalid, NotFound
 from scrm.events.kinds import Appended
+from scrm.members.merging import merge
 
 ENSURE_FANS = """
 -- Make the fans, and a member for each, that do not exist yet. Conflicts with another process insert nothing,
@@ -77,41 +76,4 @@ async def link_unionid(tx: Transaction, *, fan_id: int, unionid: str, now: datet
         now,
     )
     owner = await raw.fetchval("SELECT member_id FROM identity WHERE kind = 'unionid' AND subject = $1", unionid)
-    return await _merge(raw, owner, home, {"kind": "unionid", "fan_id": fan_id}, now)
-
-
-async def _merge(raw: Connection, one: int, other: int, evidence: dict[str, Any], now: datetime) -> int:
-    """Make two members one person, the older being kept; return the person's member id."""
-    # Both roots are locked in one order; a root found merged meanwhile is followed to its own root.
-    while True:
-        roots = await raw.fetch(
-            """
-            SELECT DISTINCT r.id FROM member m JOIN member r ON r.id = coalesce(m.merged_into_id, m.id)
-            WHERE m.id = ANY($1::bigint[])
-            """,
-            [one, other],
-        )
-        ids = sorted(row["id"] for row in roots)
-        locked = await raw.fetch(
-            "SELECT id, merged_into_id FROM member WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE", ids
-        )
-        if all(row["merged_into_id"] is None for row in locked):
-            break
-    if len(ids) == 1:
-        return int(ids[0])
-    kept, absorbed = ids
-    moved = await raw.fetch(
-        "UPDATE member SET merged_into_id = $1 WHERE id = $2 OR merged_into_id = $2 RETURNING id", kept, absorbed
-    )
-    await raw.execute(
-        """
-        INSERT INTO member_merge (kept_id, absorbed_id, evidence, moved, merged_at)
-        VALUES ($1, $2, $3::jsonb, $4::jsonb, $5)
-        """,
-        kept,
-        absorbed,
-        json.dumps(evidence),
-        json.dumps(sorted(row["id"] for row in moved)),
-        now,
-    )
-    return int(kept)
+    return await merge(raw, owner, home, {"kind": "unionid", "fan_id": fan_id}, now)

@@ -92,7 +92,9 @@ async def test_a_persons_timeline_is_read_through_every_member_merged_into_them(
     for fan in fans:
         person = await link_unionid(fan_id=fan.id, unionid="u", now=at(100))
     assert person == fans[0].member_id
-    story = await queries.timeline(person)
+    *mergers, first, second = [event["kind"] for event in (await queries.timeline(person))[:4]]
+    assert (mergers, first, second) == (["member.merged"] * 2, TEXT, TEXT)
+    story = [event for event in await queries.timeline(person) if event["kind"] == TEXT]
     assert [event["payload"]["n"] for event in story] == [10, 9, 8, 6, 5, 4, 2, 1, 0]
     assert {event["fan_id"] for event in story} == {fan.id for fan in fans}
     assert [event["payload"]["n"] for event in await queries.timeline(stranger.member_id)] == [11, 7, 3]

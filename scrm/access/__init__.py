@@ -1,0 +1,1 @@
+"""Who is signed in, and which writes they have asked for already."""

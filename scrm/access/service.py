@@ -1,0 +1,144 @@
+"""Signing in, going on, signing out: the sessions of members at a mini-program."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kit.ids import key_of
+from scrm.access.tokens import ACCESS, REFRESH, NotSignedIn, Tokens, hashed
+from scrm.db import Connection, Transaction, command
+from scrm.errors import Invalid
+from scrm.events import kinds
+from scrm.events import service as events
+from scrm.members.service import ENSURE_FANS, link_unionid
+
+SIGNED_IN = kinds.register("miniprogram.signed_in", "登录小程序")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Pair:
+    """What a device gets: kept out of logs by having no repr. `expires_in` is seconds of the access token."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int = int(ACCESS.total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is signed in: a fan of a mini-program, with its home member."""
+
+    session_id: int
+    fan_id: int
+    member_id: int
+    account_id: int
+
+
+@command
+async def sign_in(
+    tx: Transaction, tokens: Tokens, *, account_id: int, openid: str, unionid: str | None, now: datetime
+) -> Pair:
+    """Begin a session of whoever WeChat says this is, made known if they are new; returns its tokens.
+
+    The unionid joins them to the same person at the brand's other accounts. Raises Invalid naming the field.
+    """
+    if not 1 <= len(openid) <= 64:
+        raise Invalid("openid 不能为空，最长 64 个字符", field="openid")
+    raw = tx.connection
+    await raw.execute(ENSURE_FANS, [account_id], [openid], now)
+    fan = await raw.fetchrow("SELECT id, member_id FROM fan WHERE account_id = $1 AND openid = $2", account_id, openid)
+    if unionid:
+        await link_unionid(fan_id=fan["id"], unionid=unionid, now=now)
+    session_id = await raw.fetchval("SELECT nextval('member_session_id_seq')")
+    refresh = tokens.refresh(session_id)
+    await raw.execute(
+        "INSERT INTO member_session (id, fan_id, refresh_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        session_id,
+        fan["id"],
+        hashed(refresh),
+        now,
+        now + REFRESH,
+    )
+    await events.append(
+        key=key_of(SIGNED_IN.name, session_id),
+        kind=SIGNED_IN.name,
+        occurred_at=now,
+        recorded_at=now,
+        member_id=fan["member_id"],
+        account_id=account_id,
+        fan_id=fan["id"],
+        payload={},
+    )
+    return Pair(tokens.access(session_id, fan["id"], now), refresh)
+
+
+async def refresh(tokens: Tokens, refresh_token: str, *, account_id: int, now: datetime) -> Pair:
+    """Return the next pair of tokens; each refresh token counts once.
+
+    One that was used before ends the session for both who hold it, the thief and the owner: nobody can tell them
+    apart. Raises NotSignedIn: token_invalid, session_over, token_replayed.
+    """
+    pair = await _rotate(tokens, tokens.session_of(refresh_token), hashed(refresh_token), account_id, now)
+    if pair is None:
+        raise NotSignedIn("登录凭证已被使用过，为了您的安全请重新登录", code="token_replayed")
+    return pair
+
+
+@command
+async def _rotate(
+    tx: Transaction, tokens: Tokens, session_id: int, shown: str, account_id: int, now: datetime
+) -> Pair | None:
+    """Return the next pair, or None after ending a session whose token came a second time."""
+    raw = tx.connection
+    row = await raw.fetchrow(
+        """
+        SELECT s.fan_id, s.refresh_hash FROM member_session s JOIN fan f ON f.id = s.fan_id
+        WHERE s.id = $1 AND f.account_id = $2 AND s.revoked_at IS NULL AND s.expires_at > $3
+        FOR NO KEY UPDATE OF s
+        """,
+        session_id,
+        account_id,
+        now,
+    )
+    if row is None:
+        raise NotSignedIn("登录已失效，请重新登录", code="session_over")
+    if row["refresh_hash"] != shown:
+        await _revoke(raw, session_id, "replayed", now)
+        return None
+    following = tokens.refresh(session_id)
+    await raw.execute(
+        "UPDATE member_session SET refresh_hash = $2, expires_at = $3 WHERE id = $1",
+        session_id,
+        hashed(following),
+        now + REFRESH,
+    )
+    return Pair(tokens.access(session_id, row["fan_id"], now), following)
+
+
+@command
+async def sign_out(tx: Transaction, *, session_id: int, now: datetime) -> None:
+    """End a session at once; again changes nothing."""
+    await _revoke(tx.connection, session_id, "signed_out", now)
+
+
+async def _revoke(raw: Connection, session_id: int, why: str, now: datetime) -> None:
+    await raw.execute(
+        "UPDATE member_session SET revoked_at = $2, revoked_why = $3 WHERE id = $1 AND revoked_at IS NULL",
+        session_id,
+        now,
+        why,
+    )
+
+
+async def callers(raw: Connection, session_ids: Sequence[int], now: datetime) -> dict[int, Caller]:
+    """Return who the sessions belong to that still count; one indexed read for as many as ask together."""
+    rows = await raw.fetch(
+        """
+        SELECT s.id AS session_id, s.fan_id, f.member_id, f.account_id
+        FROM member_session s JOIN fan f ON f.id = s.fan_id
+        WHERE s.id = ANY($1::bigint[]) AND s.revoked_at IS NULL AND s.expires_at > $2
+        """,
+        list(session_ids),
+        now,
+    )
+    return {row["session_id"]: Caller(**dict(row)) for row in rows}

@@ -1,0 +1,126 @@
+"""Merging and splitting: which members are one person follows from evidence, and is undone when that is withdrawn.
+
+A merge is an edge between two homes with its evidence; a person is what the standing edges connect. Nothing of
+history moves in either direction, only `merged_into` (decision 0003), so ledgers, check-ins and identities are back
+where they were after a split, and what came meanwhile goes by its own fan.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from kit.ids import key_of
+from scrm.db import Connection, Transaction, command
+from scrm.errors import NotFound
+from scrm.events import kinds
+from scrm.events.kinds import Appended
+from scrm.events.service import add
+from scrm.members.person import hold
+
+# The payloads name the homes of each person that there are now: {"kept": …, "absorbed": …}.
+MERGED = kinds.register("member.merged", "合并为同一位会员")
+SPLIT = kinds.register("member.split", "拆分为不同会员")
+
+
+async def merge(raw: Connection, one: int, other: int, evidence: dict[str, Any], now: datetime) -> int:
+    """Make two homes one person, the older member being kept; return the person's member id.
+
+    Part of the caller's transaction. Evidence that was judged wrong, by a split, does not merge again.
+    """
+    # Both roots are locked in one order; a root found merged meanwhile is followed to its own root.
+    while True:
+        roots = await raw.fetch(
+            """
+            SELECT DISTINCT r.id FROM member m JOIN member r ON r.id = coalesce(m.merged_into_id, m.id)
+            WHERE m.id = ANY($1::bigint[])
+            """,
+            [one, other],
+        )
+        ids = sorted(row["id"] for row in roots)
+        locked = await raw.fetch(
+            "SELECT id, merged_into_id FROM member WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE", ids
+        )
+        if all(row["merged_into_id"] is None for row in locked):
+            break
+    if len(ids) == 1:
+        return int(ids[0])
+    evidence = {**evidence, "one": one, "other": other}
+    judged = "SELECT 1 FROM member_merge WHERE evidence = $1::jsonb AND split_at IS NOT NULL"
+    if await raw.fetchval(judged, json.dumps(evidence)):
+        own: int = await raw.fetchval("SELECT coalesce(merged_into_id, id) FROM member WHERE id = $1", other)
+        return own
+    kept, absorbed = ids
+    moved = await raw.fetch(
+        "UPDATE member SET merged_into_id = $1 WHERE id = $2 OR merged_into_id = $2 RETURNING id", kept, absorbed
+    )
+    merge_id = await raw.fetchval(
+        """
+        INSERT INTO member_merge (kept_id, absorbed_id, evidence, moved, merged_at)
+        VALUES ($1, $2, $3::jsonb, $4::jsonb, $5) RETURNING id
+        """,
+        kept,
+        absorbed,
+        json.dumps(evidence),
+        json.dumps(sorted(row["id"] for row in moved)),
+        now,
+    )
+    await _tell(raw, MERGED, merge_id, kept, absorbed, now)
+    return int(kept)
+
+
+@command
+async def split(tx: Transaction, *, merge_id: int, now: datetime) -> tuple[int, int]:
+    """Withdraw a merge; returns the persons that its two homes belong to now.
+
+    Other evidence may still hold them together: then they stay one, and the ids are equal. Doing it again
+    changes nothing. Raises NotFound.
+    """
+    raw = tx.connection
+    row = await raw.fetchrow("SELECT kept_id, absorbed_id, evidence FROM member_merge WHERE id = $1", merge_id)
+    if row is None:
+        raise NotFound("没有这次合并", field="merge")
+    evidence = json.loads(row["evidence"])
+    homes = await hold(raw, evidence["one"])
+    fresh = await raw.fetchval(
+        "UPDATE member_merge SET split_at = $2 WHERE id = $1 AND split_at IS NULL RETURNING id", merge_id, now
+    )
+    if fresh is not None:
+        edges = await raw.fetch(
+            """
+            SELECT evidence FROM member_merge
+            WHERE split_at IS NULL AND (evidence->>'one')::bigint = ANY($1::bigint[])
+            """,
+            homes,
+        )
+        for person in _connected(homes, [json.loads(edge["evidence"]) for edge in edges]):
+            await raw.execute(
+                "UPDATE member SET merged_into_id = nullif($2::bigint, id) WHERE id = ANY($1::bigint[])",
+                person,
+                person[0],
+            )
+    persons = await raw.fetch(
+        "SELECT id, coalesce(merged_into_id, id) AS person FROM member WHERE id = ANY($1::bigint[])",
+        [evidence["one"], evidence["other"]],
+    )
+    now_are = {found["id"]: found["person"] for found in persons}
+    one, other = now_are[evidence["one"]], now_are[evidence["other"]]
+    if fresh is not None and one != other:
+        await _tell(raw, SPLIT, merge_id, one, other, now)
+    return one, other
+
+
+def _connected(homes: Iterable[int], edges: Iterable[dict[str, Any]]) -> list[list[int]]:
+    """Return the homes in groups that the edges connect, each group oldest first."""
+    group = {home: {home} for home in homes}
+    for edge in edges:
+        together = group[edge["one"]] | group[edge["other"]]
+        for home in together:
+            group[home] = together
+    return [sorted(members) for members in {min(each): each for each in group.values()}.values()]
+
+
+async def _tell(raw: Connection, kind: kinds.Kind, merge_id: int, kept: int, absorbed: int, now: datetime) -> None:
+    key = key_of(kind.name, merge_id)
+    payload = {"merge": merge_id, "kept": kept, "absorbed": absorbed}
+    await add(raw, Appended(key, kind.name, now, kept, None, None, payload, now))

@@ -1,0 +1,144 @@
+"""From a request to an endpoint's answer: limits, guard, arguments, repetition, handler, in this order."""
+
+import ipaddress
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import structlog
+from aiohttp import web
+
+from kit.state import SharedState, StateUnavailable
+from scrm.access.requests import Answered
+from web.endpoints import Endpoint, Surface, arguments
+from web.idempotency import Repetitions, key_of_request
+from web.problems import TooMany
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY = 64 * 1024
+
+
+class Known(Protocol):
+    """What a surface knows about a request; `scope` names who asks, such as "fan:12", None when nobody does."""
+
+    @property
+    def scope(self) -> str | None:
+        """Who asks."""
+        ...
+
+
+CallT = TypeVar("CallT", bound=Known)
+Guard = Callable[[web.Request, Endpoint, str | None], Awaitable[CallT]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many a second over time, and so many at once."""
+
+    per_second: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one member, one address, and one address without signing in may ask for."""
+
+    member: Rate = Rate(10, 40)
+    address: Rate = Rate(100, 400)
+    public: Rate = Rate(5, 30)
+
+
+class Dispatch(Generic[CallT]):
+    """Serves the endpoints of a surface. `guard` says who asks, or raises."""
+
+    def __init__(
+        self,
+        surface: Surface,
+        guard: Guard[CallT],
+        *,
+        state: SharedState,
+        repetitions: Repetitions,
+        limits: Limits,
+    ) -> None:
+        self._surface = surface
+        self._guard = guard
+        self._state = state
+        self._repetitions = repetitions
+        self._limits = limits
+
+    def routes(self, prefix: str) -> list[web.RouteDef]:
+        """Return the routes under `prefix`."""
+        return [
+            web.route(endpoint.method, prefix + endpoint.path, self._serving(endpoint))
+            for endpoint in self._surface.endpoints
+        ]
+
+    def _serving(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def serve(request: web.Request) -> web.Response:
+            where = address_of(request)
+            await self._take(f"address:{where}", self._limits.address)
+            if endpoint.public:
+                await self._take(f"public:{where}", self._limits.public)
+            key = key_of_request(request) if endpoint.writes else None
+            call = await self._guard(request, endpoint, key)
+            if call.scope is not None:
+                await self._take(call.scope, self._limits.member)
+            if (request.content_length or 0) > MAX_BODY:
+                raise web.HTTPRequestEntityTooLarge(max_size=MAX_BODY)
+            raw = await request.read() if request.body_exists else b""
+            if len(raw) > MAX_BODY:  # it came in pieces
+                raise web.HTTPRequestEntityTooLarge(max_size=MAX_BODY)
+            given = await arguments(endpoint, request, raw)
+
+            async def work() -> Answered:
+                return _answered(endpoint, await _called(endpoint, call, given))
+
+            if key is None or call.scope is None:
+                return _response(await work())
+            once = self._repetitions.once
+            return _response(await once(request, raw, work, scope=call.scope, key=key, network=endpoint.network))
+
+        return serve
+
+    async def _take(self, who: str, rate: Rate) -> None:
+        try:
+            wait = await self._state.take(f"web:{self._surface.name}:{who}", rate.per_second, rate.burst, max_wait=0)
+        except StateUnavailable:
+            # Better unlimited for a while than closed.
+            log.warning("rate limits are off: the shared state is away")
+            return
+        if wait > 0:
+            raise TooMany(math.ceil(wait))
+
+
+async def _called(endpoint: Endpoint, call: Any, given: dict[str, Any]) -> Any:
+    if endpoint.takes_call:
+        return await endpoint.handler(call=call, **given)
+    return await endpoint.handler(**given)
+
+
+def _answered(endpoint: Endpoint, result: Any) -> Answered:
+    if endpoint.result is None:
+        return Answered(endpoint.status, "")
+    text = endpoint.result.model_validate(result).model_dump_json()
+    return Answered(endpoint.status, text)
+
+
+def _response(answer: Answered) -> web.Response:
+    if not answer.body:
+        return web.Response(status=answer.status)
+    kind = "application/json" if answer.status < 400 else "application/problem+json"
+    return web.Response(text=answer.body, status=answer.status, content_type=kind)
+
+
+def address_of(request: web.Request) -> str:
+    """Return the address that asks: what the proxy in front of us says, if there is one beside us."""
+    remote = request.remote or ""
+    try:
+        nearby = ipaddress.ip_address(remote).is_private
+    except ValueError:
+        return remote
+    said = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    return said[:45] if nearby and said else remote
