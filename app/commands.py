@@ -181,26 +181,27 @@ def doctor(settings: Settings, _given: argparse.Namespace) -> int:
 
 def routes(settings: Settings, _given: argparse.Namespace) -> int:
     """List method, path and the first line of what answers."""
-    from app.openapi import described_routes
+    from app.openapi import described_routes, members_routes
 
-    for method, path, summary in described_routes(settings):
+    for method, path, summary in [*described_routes(settings), *members_routes()]:
         print(f"{method:6} {path:32} {summary}")
     return 0
 
 
 def openapi(settings: Settings, given: argparse.Namespace) -> int:
-    """Write the OpenAPI document of the server, or compare it with what is committed."""
-    from app.openapi import document
+    """Write the OpenAPI documents, or compare them with what is committed."""
+    from app.openapi import documents
 
-    path = ROOT / "docs" / "openapi" / "server.json"
-    text = json.dumps(document(settings), ensure_ascii=False, indent=2) + "\n"
-    if given.check:
-        if path.exists() and path.read_text() == text:
-            return 0
-        raise CommandError(f"{path.relative_to(ROOT)} is out of date: run `make openapi`")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    print(f"written: {path.relative_to(ROOT)}")
+    for name, content in documents(settings).items():
+        path = ROOT / "docs" / "openapi" / f"{name}.json"
+        text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+        if given.check:
+            if not path.exists() or path.read_text() != text:
+                raise CommandError(f"{path.relative_to(ROOT)} is out of date: run `make openapi`")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        print(f"written: {path.relative_to(ROOT)}")
     return 0
 
 

@@ -3,7 +3,9 @@
 import inspect
 from typing import Any
 
+import miniprogram_api
 from app.settings import Settings
+from miniprogram_api.surface import SURFACE
 
 CALLBACK_NOTE = (
     "WeChat calls this, nobody else: signed by the account's token, encrypted in safe mode. "
@@ -21,6 +23,12 @@ def described_routes(settings: Settings) -> list[tuple[str, str, str]]:
     for route in [*Callback.described(), *health_routes()]:
         summary = (inspect.getdoc(route.handler) or "").splitlines()[0]
         found.append((route.method, route.path.replace(r":\d{1,18}", ""), summary))
+    return sorted(found, key=lambda row: (row[1], row[0]))
+
+
+def members_routes() -> list[tuple[str, str, str]]:
+    """Return (method, path, summary) of every route of the mini-program's API."""
+    found = [(one.method, SURFACE.prefix + one.path, one.summary) for one in SURFACE.endpoints]
     return sorted(found, key=lambda row: (row[1], row[0]))
 
 
@@ -65,3 +73,8 @@ def _responses(path: str) -> dict[str, Any]:
     if path == "/readyz":
         responses["503"] = {"description": "names the part that is away"}
     return responses
+
+
+def documents(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return all OpenAPI documents by the name of their file."""
+    return {"server": document(settings), "miniprogram": miniprogram_api.document()}

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+import miniprogram_api
 from app.processes import orphaned
 from app.services import Services, services
 from app.settings import Settings
@@ -47,7 +48,20 @@ def create_app(opened: Services) -> web.Application:
     app.router.add_routes(health_routes())
     if ASSETS.is_dir():
         app.router.add_static("/assets/", ASSETS)
+    app.add_subapp(miniprogram_api.MOUNT, members_api(opened))
     return app
+
+
+def members_api(opened: Services) -> web.Application:
+    """Return the mini-program's API for opened services."""
+    return miniprogram_api.create(
+        directory=opened.directory,
+        clients=opened.clients,
+        clock=opened.clock,
+        sealer=opened.sealer,
+        state=opened.state,
+        spawn=opened.tasks.spawn,
+    )
 
 
 def health_routes() -> list[web.RouteDef]:

@@ -6,7 +6,7 @@ docs/subsystems/callback.md, each with the test that proves it.
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -62,8 +62,6 @@ class Job:
     passive: bool
     # A passive answer is being committed: the deadline waits for it a little.
     finishing: bool = False
-    # The request that brought it, for the logs of the task that works on it.
-    request_id: str = field(default_factory=lambda: str(structlog.contextvars.get_contextvars().get("request_id", "")))
 
 
 class Engine:
@@ -203,7 +201,8 @@ class Engine:
     async def _work(self, job: Job) -> Reply | None:
         """Run the handlers when it is this push's turn, and store what came of it."""
         self._jobs[job.key] = job
-        structlog.contextvars.bind_contextvars(request_id=job.request_id)
+        # All that is logged while this task works is told apart by the push's key, on every machine that sees it.
+        structlog.contextvars.bind_contextvars(request_id=job.key.hex[:16])
         try:
             if job.fan_id is not None:
                 await self._turns.wait_for(job.fan_id, job.key)

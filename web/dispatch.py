@@ -70,10 +70,11 @@ class Dispatch(Generic[CallT]):
 
     def routes(self, prefix: str) -> list[web.RouteDef]:
         """Return the routes under `prefix`."""
-        return [
-            web.route(endpoint.method, prefix + endpoint.path, self._serving(endpoint))
-            for endpoint in self._surface.endpoints
-        ]
+        found = []
+        for endpoint in self._surface.endpoints:
+            head = {"allow_head": False} if endpoint.method == "GET" else {}
+            found.append(web.route(endpoint.method, prefix + endpoint.path, self._serving(endpoint), **head))
+        return found
 
     def _serving(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def serve(request: web.Request) -> web.Response:

@@ -101,6 +101,8 @@ def _responses(endpoint: Endpoint, always: dict[int, str]) -> dict[str, Any]:
     if endpoint.writes and not endpoint.public:
         errors += [Conflict, Invalid]
     found: dict[int, str] = dict(always)
+    if not endpoint.public:
+        found[401] = "未登录，或登录已失效"
     for error in errors:
         found.setdefault(error.status, (error.__doc__ or "").splitlines()[0])
     if endpoint.in_path:

@@ -15,8 +15,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID = "X-Request-Id"
 
 
-# aiohttp's own refusals, in words for people. Any other says that the request was none.
+# aiohttp's own refusals that people meet, in words for people.
 _TITLES = {
+    400: ("bad_request", "请求无法理解"),
     404: ("not_found", "没有找到"),
     405: ("method_not_allowed", "不支持这个请求方法"),
     413: ("too_large", "请求内容太大"),
@@ -65,7 +66,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        code, title = _TITLES.get(error.status, ("bad_request", "请求无法理解"))
+        said = (error.reason.lower().replace(" ", "_"), error.reason)
+        code, title = _TITLES.get(error.status, said)
         response = problem(error.status, code, title)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]

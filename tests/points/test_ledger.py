@@ -260,11 +260,12 @@ async def test_an_undone_clawback_forgives_its_debt_and_stands_for_what_was_repa
     await audit()
 
 
-async def test_what_stands_for_a_repaid_debt_repays_another(tx_db: Transaction) -> None:
-    (ann,) = await make_members(1)
+async def test_what_stands_for_a_repaid_debt_repays_that_of_another_home(tx_db: Transaction) -> None:
+    ann, bob = await make_members(2)
     await claw_back(ann, 6, "first")
     await earn(ann, 6)
-    await claw_back(ann, 4, "second")
+    await claw_back(bob, 4, "second")
+    await merge(ann, [bob])
     assert await has(ann) == (0, 4)
     assert await undo_claw_back(tx_db, "first", days=9) is True
     assert await has(ann) == (2, 0)

@@ -1,0 +1,47 @@
+"""The phone number of whoever is signed in: WeChat vouches for it, and it says which person they are."""
+
+from datetime import datetime
+
+from kit.ids import key_of
+from kit.seal import Sealer
+from scrm.db import Transaction, command
+from scrm.errors import NotFound
+from scrm.events import kinds
+from scrm.events import service as events
+from scrm.members.merging import merge
+
+BOUND = kinds.register("member.phone_bound", "绑定手机号")
+
+
+@command
+async def bind_phone(tx: Transaction, sealer: Sealer, *, fan_id: int, number: str, now: datetime) -> int:
+    """Record that a fan has a phone number, with its country code, and return the person it belongs to.
+
+    If another member has it the two become one, by evidence that a split can withdraw. Only a keyed fingerprint is
+    kept. Saying it again changes nothing. Raises NotFound for an unknown fan.
+    """
+    raw, subject = tx.connection, sealer.fingerprint(f"phone:{number}")
+    fan = await raw.fetchrow("SELECT member_id, account_id FROM fan WHERE id = $1", fan_id)
+    if fan is None:
+        raise NotFound("没有这位粉丝")
+    await raw.execute(
+        """
+        INSERT INTO identity (kind, subject, member_id, created_at) VALUES ('phone', $1, $2, $3)
+        ON CONFLICT (kind, subject) DO NOTHING
+        """,
+        subject,
+        fan["member_id"],
+        now,
+    )
+    owner = await raw.fetchval("SELECT member_id FROM identity WHERE kind = 'phone' AND subject = $1", subject)
+    await events.append(
+        key=key_of(BOUND.name, fan_id, subject),
+        kind=BOUND.name,
+        occurred_at=now,
+        recorded_at=now,
+        member_id=fan["member_id"],
+        account_id=fan["account_id"],
+        fan_id=fan_id,
+        payload={},
+    )
+    return await merge(raw, owner, fan["member_id"], {"kind": "phone", "fan_id": fan_id}, now)
