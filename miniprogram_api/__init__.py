@@ -13,7 +13,7 @@ from kit.state import SharedState
 from miniprogram_api import addresses, checkin, gifts, me, phone, points, sign_in
 from miniprogram_api.surface import SURFACE, Guard, Parts
 from scrm.access.tokens import Tokens
-from web import openapi
+from web import docs, openapi
 from web.dispatch import Dispatch, Limits
 from web.idempotency import Repetitions
 from web.problems import problems
@@ -44,7 +44,13 @@ def create(
     )
     api = web.Application(middlewares=[problems])
     api.router.add_routes(dispatch.routes("/{appid}"))
+    api.router.add_get("/docs", _docs)
     return api
+
+
+async def _docs(_request: web.Request) -> web.Response:
+    """Show the document to people."""
+    return web.Response(text=docs.page(document()), content_type="text/html", headers={"Cache-Control": "no-cache"})
 
 
 def document() -> dict[str, Any]:

@@ -32,10 +32,6 @@ class Taken(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Nothing(Taken):
-    """No content."""
-
-
 def _clean(text: str) -> str:
     # Neither can be stored, and nobody types them: control characters, and halves of characters.
     if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):

@@ -26,7 +26,7 @@ from simulator.server import SimulatorServer
 from simulator.testing import running
 from tests.bot.house import AES_KEY, TOKEN, House, Server
 from tests.bot.platform import Account
-from web.dispatch import Limits
+from web.dispatch import Limits, Rate
 from web.problems import problems
 
 Json = dict[str, Any]
@@ -115,6 +115,10 @@ class Phone:
             origin=ledger.Origin("活动奖励", "小程序", now),
             now=now,
         )
+
+
+BOUNDLESS = Rate(1e6, 10**6)
+NO_LIMITS = Limits(BOUNDLESS, BOUNDLESS, BOUNDLESS)
 
 
 @dataclass

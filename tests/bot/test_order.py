@@ -4,6 +4,7 @@ import asyncio
 
 from bot.replies import Reply, TextReply
 from bot.router import Context
+from kit.clock import ManualClock
 from tests.bot.desk import Desk, quick
 from tests.bot.house import House
 
@@ -86,3 +87,48 @@ async def test_a_quick_answer_waits_for_the_message_before_it(house: House, desk
         desk.open("慢")
     assert slow.result().text == "答慢"
     assert [answer.result().text for answer in fast] == ["快答", "快答"]
+
+
+async def test_a_quick_answer_at_another_process_waits_too(house: House, desk: Desk, clock: ManualClock) -> None:
+    """Found by review: a message accepted but still waiting for its turn was invisible to the other process."""
+    account = await house.account()
+    routers = (quick(快=TextReply("快答")), desk.router)
+    servers = [await house.server(*routers), await house.server(*routers)]
+    desk.close("慢一", "慢二")
+    done: list[str] = []
+
+    async def say(text: str, server: int) -> None:
+        await account.text("oFan", text).to(servers[server])
+        done.append(text)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(say("慢一", 0))
+        await desk.begun("慢一")
+        for n, (text, server) in enumerate([("慢二", 0), ("快", 1)], 2):
+            clock.advance(seconds=0.1)
+            group.create_task(say(text, server))
+            await house.stored(account, n)
+        assert done == []
+        desk.open("慢一", "慢二")
+    assert done == ["慢一", "慢二", "快"]
+
+
+async def test_what_follows_in_the_same_batch_waits_for_what_needs_work(house: House, desk: Desk) -> None:
+    account = await house.account()
+    server = await house.server(quick(快=TextReply("快答")), desk.router)
+    desk.close("慢")
+    done: list[str] = []
+
+    async def say(text: str) -> None:
+        await account.text("oFan", text).to(server)
+        done.append(text)
+
+    async with asyncio.TaskGroup() as group:
+        # Nobody awaits in between, so both may well share one commit.
+        group.create_task(say("慢"))
+        group.create_task(say("快"))
+        await desk.begun("慢")
+        await house.stored(account, 2)
+        assert done == []
+        desk.open("慢")
+    assert done == ["慢", "快"]

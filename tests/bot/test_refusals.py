@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncIterator
 
 import pytest
+from yarl import URL
 
 from bot.normalise import MAX_BODY
 from bot.replies import TextReply
@@ -227,3 +228,34 @@ async def test_a_malformed_push_of_a_stranger_is_named_and_forgotten(house: Hous
     answer = await account.post(server, b"<xml><Encrypt>", {**account.signed(), "signature": "0" * 40})
     assert (answer.status, answer.raw) == (400, b"xml")
     assert await nothing_happened(house, account)
+
+
+class TestTelling:
+    """What helps whoever looks for a refused push, and what the quick way of reading must not change."""
+
+    async def test_every_refusal_has_an_id_of_its_own(self, house: House) -> None:
+        account = await house.account()
+        server = await house.server()
+        ids = set()
+        for _ in range(2):
+            async with account.http.post(account.url(server), params={"signature": "no"}, data=b"x") as response:
+                assert response.status == 403
+                ids.add(response.headers["X-Request-Id"])
+        assert len(ids) == 2
+        assert all(len(each) == 16 for each in ids)
+
+    async def test_an_escaped_query_is_read_as_well(self, house: House) -> None:
+        account = await house.account()
+        server = await house.server()
+        query = {**account.signed(), "echostr": "a b+c%d"}
+        async with account.http.get(account.url(server), params=query) as response:
+            assert await response.text() == "a b+c%d"
+
+    async def test_the_first_of_a_name_that_comes_twice_counts_either_way(self, house: House) -> None:
+        account = await house.account()
+        server = await house.server()
+        right = "&".join(f"{name}={value}" for name, value in account.signed().items())
+        for escaped in ("", "&x=%20"):
+            url = URL(f"{account.url(server)}?{right}&echostr=1&echostr=2&signature=wrong{escaped}", encoded=True)
+            async with account.http.get(url) as response:
+                assert (response.status, await response.text()) == (200, "1")

@@ -1,0 +1,58 @@
+"""A handler that hangs: its fan is told after a while, and neither the next message nor the recovery waits for ever."""
+
+import asyncio
+
+import pytest
+
+from bot import engine
+from bot.isolation import LEASE
+from bot.recovery import PATIENCE, resume_abandoned
+from bot.replies import Reply
+from bot.router import Context
+from handlers.fallback import APOLOGY
+from kit.clock import ManualClock
+from tests.bot.desk import Desk
+from tests.bot.house import House
+
+
+@pytest.fixture
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute is a constant; a test cannot wait for it."""
+    monkeypatch.setattr(engine, "HANDLER_SECONDS", 0.3)
+
+
+async def _hang(_context: Context) -> Reply:
+    await asyncio.Event().wait()
+    raise AssertionError("unreachable")
+
+
+async def test_a_handler_that_hangs_is_given_up_and_the_next_message_answered(
+    house: House, desk: Desk, short_patience: None
+) -> None:
+    account = await house.account()
+    server = await house.server(desk.router)
+    desk.acts["挂起"] = _hang
+    async with asyncio.TaskGroup() as group:
+        hung = group.create_task(account.text("oFan", "挂起").to(server))
+        await desk.begun("挂起")
+        after = group.create_task(account.text("oFan", "在吗").to(server))
+    assert hung.result().text == APOLOGY.content
+    assert after.result().text == "答在吗"
+
+
+async def test_recovery_does_not_wait_for_what_it_resumes(own_house: House, desk: Desk, clock: ManualClock) -> None:
+    house = own_house
+    account = await house.account()
+    first = await house.server(desk.router, budget=0.2)
+    desk.close("慢")
+    push = account.text("oFan", "慢")
+    await push.to(first)
+    await first.die()
+    clock.advance(seconds=LEASE.total_seconds() + PATIENCE.total_seconds() + 1)
+    mine = (await house.server(desk.router)).services
+    started = await asyncio.wait_for(resume_abandoned(mine.directory, mine.engine, mine.clock, mine.tasks), 2)
+    assert len(started) == 1
+    await desk.begun("慢", times=2)
+    desk.open("慢")
+    await asyncio.wait(started)
+    assert (await house.push(push))["state"] == "late"
