@@ -75,12 +75,14 @@ class Engine:
         *,
         apology: Reply,
         budget: float = BUDGET_SECONDS,
+        patience: float = HANDLER_SECONDS,
     ) -> None:
         self._dispatcher = dispatcher
         self._clock = clock
         self._tasks = tasks
         self._apology = apology
         self._budget = budget
+        self._patience = patience
         self._accept: GroupCommit[Arrival, Accepted] = GroupCommit(
             pushes.accept, tasks.spawn, lanes=1, at_once=pushes.accept_at_once
         )
@@ -222,7 +224,7 @@ class Engine:
         try:
             if job.fan_id is not None:
                 context.dialogue = await pushes.dialogue_of(job.fan_id, now)
-            async with asyncio.timeout(HANDLER_SECONDS):
+            async with asyncio.timeout(self._patience):
                 reply = await self._dispatcher.run(context)
         except Unavailable:
             raise

@@ -398,16 +398,6 @@ async def _keep_session(_raw: Connection) -> None:
     """
 
 
-async def _leave(raw: Connection) -> None:
-    """Check a connection that goes back to the pool.
-
-    asyncpg would ask the server to forget session state at every release, a round trip; nothing of ours leaves
-    any (listeners and advisory locks have connections of their own).
-    """
-    if raw.is_in_transaction():
-        await raw.reset()
-
-
 def tortoise_config(url: str, *, pool: int = 10, command_seconds: float | None = 15) -> dict[str, Any]:
     """Return the whole tortoise configuration for a database URL; a statement may take `command_seconds`."""
     return {
@@ -420,7 +410,6 @@ def tortoise_config(url: str, *, pool: int = 10, command_seconds: float | None =
                     "maxsize": pool,
                     "timeout": ACQUIRE_SECONDS,  # to connect, seconds
                     "command_timeout": command_seconds,
-                    "reset": _leave,
                     "reset": _keep_session,
                     "server_settings": {
                         "application_name": "fensi",

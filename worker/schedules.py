@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from kit.clock import Clock
+from scrm.access import requests
 from scrm.jobs import prune_log
 from scrm.migrate import ensure_months
 from scrm.points import ledger, maturing
@@ -65,8 +66,16 @@ async def expire_points(_payload: dict[str, Any], services: Services) -> None:
         pass
 
 
+@registry.job("access.forget_requests", timeout=300)
+async def forget_requests(_payload: dict[str, Any], services: Services) -> None:
+    """Forget the kept answers of the members' API after two days."""
+    while await requests.forget_old(now=services.clock.now()):
+        pass
+
+
 registry.schedule("20 3 * * *", "timeline.months")
 registry.schedule("40 * * * *", "pushes.prune")
 registry.schedule("50 3 * * *", "jobs.prune_log")
 registry.schedule("* * * * *", "points.mature")
 registry.schedule("10 * * * *", "points.expire")
+registry.schedule("25 * * * *", "access.forget_requests")

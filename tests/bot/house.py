@@ -44,7 +44,7 @@ AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
 @contextlib.asynccontextmanager
 async def composed(
-    url: str, clock: Clock, *, routers: Iterable[Router], budget: float, wechat_url: str, pool: int
+    url: str, clock: Clock, *, routers: Iterable[Router], budget: float, patience: float, wechat_url: str, pool: int
 ) -> AsyncIterator[Services]:
     """Open what a server works with. Differs from app.services in what a test hands in: clock, handlers."""
     settings = Settings(
@@ -55,7 +55,7 @@ async def composed(
         clients = WeChatClients(session, state, clock=clock, tasks=tasks, base_url=wechat_url)
         directory = Directory(sealer)
         await directory.refresh()
-        engine = Engine(Dispatcher(routers), clock, tasks, apology=APOLOGY, budget=budget)
+        engine = Engine(Dispatcher(routers), clock, tasks, apology=APOLOGY, budget=budget, patience=patience)
         yield Services(settings, url, clock, sealer, tasks, state, clients, WeChatMessenger(clients), directory, engine)
         await tasks.drain(5)
 
@@ -154,6 +154,7 @@ class House:
         self,
         *routers: Router,
         budget: float = 4.5,
+        patience: float = 60,
         wechat_url: str = "http://127.0.0.1:9",
         url: str | None = None,
         pool: int = 5,
@@ -164,6 +165,7 @@ class House:
             self.clock,
             routers=routers or ROUTERS,
             budget=budget,
+            patience=patience,
             wechat_url=wechat_url,
             pool=pool,
         )

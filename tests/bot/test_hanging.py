@@ -2,9 +2,6 @@
 
 import asyncio
 
-import pytest
-
-from bot import engine
 from bot.isolation import LEASE
 from bot.recovery import PATIENCE, resume_abandoned
 from bot.replies import Reply
@@ -15,22 +12,14 @@ from tests.bot.desk import Desk
 from tests.bot.house import House
 
 
-@pytest.fixture
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute is a constant; a test cannot wait for it."""
-    monkeypatch.setattr(engine, "HANDLER_SECONDS", 0.3)
-
-
 async def _hang(_context: Context) -> Reply:
     await asyncio.Event().wait()
     raise AssertionError("unreachable")
 
 
-async def test_a_handler_that_hangs_is_given_up_and_the_next_message_answered(
-    house: House, desk: Desk, short_patience: None
-) -> None:
+async def test_a_handler_that_hangs_is_given_up_and_the_next_message_answered(house: House, desk: Desk) -> None:
     account = await house.account()
-    server = await house.server(desk.router)
+    server = await house.server(desk.router, patience=0.3)
     desk.acts["挂起"] = _hang
     async with asyncio.TaskGroup() as group:
         hung = group.create_task(account.text("oFan", "挂起").to(server))
