@@ -19,7 +19,7 @@ import uvloop
 from app.settings import Settings, sealer
 from bench.database import fresh_database
 from bench.load import CONNECTIONS, Outcome, load
-from bench.pushes import ACCOUNT, ANSWER, FANS, QUESTION, Push, Writer, check, openid_of
+from bench.pushes import ACCOUNT, ANSWER, FANS, QUESTION, Writer, check, openid_of
 from bench.report import verdict
 from bench.servers import Server, free_port, serving
 from kit.clock import SystemClock
@@ -201,7 +201,8 @@ def main(*, quick: bool) -> None:
 async def described(url: str) -> str:
     """Say what the numbers depend on."""
     async with db.database(url, pool=2):
-        shown = {name: (await db.fetch(f"SHOW {name}"))[0][0] for name in ("server_version", "fsync", "synchronous_commit")}
+        names = ("server_version", "fsync", "synchronous_commit")
+        shown = {name: (await db.fetch(f"SHOW {name}"))[0][0] for name in names}
     assert shown["fsync"] == shown["synchronous_commit"] == "on", "a push must be durable before its reply"
     return (
         f"{os.cpu_count()} cores, PostgreSQL {shown['server_version']} with fsync and synchronous_commit on, "

@@ -4,7 +4,7 @@ import random
 import time
 from dataclasses import dataclass
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from wechatpy.crypto import WeChatCrypto
 
@@ -83,11 +83,11 @@ class Writer:
 def check(push: Push, body: bytes, *, safe: bool, text: str) -> None:
     """Assert, with wechatpy's codec as the independent reader, that `body` answers `push` with `text`."""
     if safe:
-        envelope = ElementTree.fromstring(body)  # noqa: S314  # a server of our own run wrote it
+        envelope = ET.fromstring(body)  # noqa: S314  # a server of our own run wrote it
         read = {child.tag: child.text for child in envelope}
         crypto: Any = WeChatCrypto(ACCOUNT.token, ACCOUNT.aes_key, ACCOUNT.appid)
         body = crypto.decrypt_message(body, read["MsgSignature"], read["TimeStamp"], read["Nonce"]).encode()
-    answer = {child.tag: child.text for child in ElementTree.fromstring(body)}  # noqa: S314  # as above
+    answer = {child.tag: child.text for child in ET.fromstring(body)}  # noqa: S314  # as above
     assert answer["ToUserName"] == push.openid, "the answer went to somebody else"
     assert answer["FromUserName"] == ACCOUNT.name
     assert answer["MsgType"] == "text"

@@ -9,7 +9,7 @@ from bench.pushes import ACCOUNT
 robot = WeRoBot(token=ACCOUNT.token, encoding_aes_key=ACCOUNT.aes_key, app_id=ACCOUNT.appid, enable_session=False)
 
 
-@robot.text
+@robot.text  # type: ignore[untyped-decorator]  # WeRoBot publishes no types
 def echo(message: Any) -> Any:
     """Answer a text with itself."""
     return message.content
