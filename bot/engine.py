@@ -84,11 +84,18 @@ class Engine:
         self._budget = budget
         self._patience = patience
         self._accept: GroupCommit[Arrival, Accepted] = GroupCommit(
-            pushes.accept, tasks.spawn, lanes=1, at_once=pushes.accept_at_once
+            # While one batch is being committed the next is opened and the one before is sealed.
+            pushes.accept,
+            tasks.spawn,
+            lanes=3,
+            enough=12,
+            at_once=pushes.accept_at_once,
         )
         self._look: GroupCommit[UUID, State | None] = GroupCommit(pushes.look, tasks.spawn, lanes=1)
         self._turns = Turns(clock)
         self._last = clock.now() - timedelta(microseconds=1)
+        # The last push of each fan that is being accepted here.
+        self._accepting: dict[tuple[int, str], asyncio.Future[Accepted]] = {}
         self._inflight: dict[UUID, asyncio.Future[Reply | None]] = {}
         self._jobs: dict[UUID, Job] = {}
 
@@ -128,12 +135,19 @@ class Engine:
         return self._last
 
     async def _first(self, served: Served, message: Message, key: UUID, arrived: float) -> Reply | None:
+        openid = subject_of(message)
+        fan = (served.account.id, openid or "")
+        # Commits may overtake each other, so those of one fan follow each other.
+        while openid is not None and (before := self._accepting.get(fan)) is not None:
+            done, _ = await asyncio.wait({before}, timeout=self._left(arrived))
+            if not done:
+                raise Unavailable(code="too_slow")
         now = self._received()
         prepared = self._prepare(served, message, key, now)
         arrival = Arrival(
             key=key,
             account_id=served.account.id,
-            openid=subject_of(message),
+            openid=openid,
             kind=message.kind,
             # A time in the future would keep windows open that are not.
             occurred_at=min(from_epoch(message.created_at), now),
@@ -144,12 +158,16 @@ class Engine:
             answer=prepared[1] if prepared else None,
         )
         waiting = self._accept.enter(arrival)
+        if openid is not None:
+            self._accepting[fan] = waiting
         # As _in_time does, at a fraction of the cost: every push passes here.
         timer = asyncio.get_running_loop().call_at(arrived + self._budget, _too_slow, waiting)
         try:
             accepted = await waiting
         finally:
             timer.cancel()
+            if self._accepting.get(fan) is waiting:
+                del self._accepting[fan]
         if not accepted.fresh:
             metrics.PUSH_DUPLICATES.inc()
             return await self._answered_elsewhere(served, message, key, accepted, arrived)

@@ -242,6 +242,9 @@ class GroupCommit(Generic[C, R]):
 
     `at_once`, if given, is tried first, outside a transaction: a single statement that either does what `run`
     would and returns its outcomes, or changes nothing and returns None. It saves BEGIN and COMMIT.
+
+    With several `lanes`, one batch is prepared while another is being committed; a lane sets out as soon as
+    `enough` commands wait. Lanes may overtake each other: who needs an order submits one after the other.
     """
 
     def __init__(
@@ -251,13 +254,15 @@ class GroupCommit(Generic[C, R]):
         *,
         limit: int = 256,
         lanes: int = 2,
+        enough: int = 256,
         at_once: Callable[[Connection, Sequence[C]], Awaitable[Sequence[R] | None]] | None = None,
     ) -> None:
         self._run = run
         self._at_once = at_once
         self._spawn = spawn
         self._limit = limit
-        self._free_lanes = lanes
+        self._lanes = self._free_lanes = lanes
+        self._enough = min(enough, limit)
         self._waiting: list[tuple[C, asyncio.Future[R]]] = []
 
     async def submit(self, item: C) -> R:
@@ -282,7 +287,9 @@ class GroupCommit(Generic[C, R]):
                 await self._gather()
                 # Who has given up waiting was told no; doing it all the same would only delay the others.
                 self._waiting = [(item, future) for item, future in self._waiting if not future.done()]
-                batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+                # Of a long queue each lane takes its share.
+                size = min(self._limit, max(self._enough, -(-len(self._waiting) // self._lanes)))
+                batch, self._waiting = self._waiting[:size], self._waiting[size:]
                 if batch:
                     await self._commit(batch)
         except BaseException:
@@ -296,7 +303,7 @@ class GroupCommit(Generic[C, R]):
     async def _gather(self) -> None:
         # As long as every turn of the loop brings more, let it: what is on its way comes with this batch.
         before = 0
-        while before < len(self._waiting) < self._limit:
+        while before < len(self._waiting) < self._enough:
             before = len(self._waiting)
             await asyncio.sleep(0)
 
