@@ -10,13 +10,13 @@ from app.services import Services, services
 from app.settings import Settings
 from app.wechat import client_of, menu_differences
 from gateways.wechat.errors import WeChatFailure
+from kit import workdays
 from kit.clock import SystemClock, natural_day
 from kit.seal import UnsealError
 from kit.state import StateUnavailable
 from scrm import db
 from scrm.errors import Unavailable
 from scrm.migrate import pending
-from scrm.points import calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ def _secret_key(settings: Settings) -> Finding:
 
 def _calendar() -> Finding:
     # A word in time, not a fault: awards go on, with weekends only.
-    short = calendar.shortage(natural_day(SystemClock().now()))
-    return Finding(True, short or f"public holidays are known until {calendar.covered_until()}")
+    short = workdays.shortage(natural_day(SystemClock().now()))
+    return Finding(True, short or f"public holidays are known until {workdays.covered_until()}")
 
 
 async def _database(settings: Settings, url: str) -> Finding:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from kit.workdays import natural_days_after, working_days_after
 from scrm.errors import Invalid
-from scrm.points.calendar import natural_days_after, working_days_after
 from scrm.points.plans import Earned, Facts, Give, Keep, Kind, Revised, Rule, Settings, Skip, register
 from scrm.points.postings import POINTS
 

@@ -7,8 +7,8 @@ open return puts the payment off until it is closed or done (ruling 1 of mission
 
 from pydantic import Field
 
+from kit.workdays import natural_days_after
 from scrm.errors import Invalid
-from scrm.points.calendar import natural_days_after
 from scrm.points.plans import Earned, Facts, Give, Hold, Keep, Kind, Revised, Rule, Settings, register
 
 

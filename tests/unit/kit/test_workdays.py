@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrm.points import calendar
-from scrm.points.calendar import add_working_days, is_working_day, natural_days_after, working_days_after
+from kit import workdays
+from kit.workdays import add_working_days, is_working_day, natural_days_after, working_days_after
 from tests.points.house import shanghai
 
 # 国务院办公厅关于2026年部分节假日安排的通知: off from … to …, and the weekend days that are worked instead.
@@ -60,23 +60,23 @@ def test_days_keep_the_time_of_day_in_shanghai() -> None:
 
 
 def test_a_year_nobody_has_announced_counts_weekends_only() -> None:
-    last = calendar.covered_until()
+    last = workdays.covered_until()
     assert (last.month, last.day) == (12, 31)
-    assert calendar.is_covered(last)
+    assert workdays.is_covered(last)
     beyond = date(last.year + 1, 10, 1)
-    assert not calendar.is_covered(beyond)
+    assert not workdays.is_covered(beyond)
     assert [is_working_day(beyond + timedelta(days=n)) for n in range(7)] == [
         (beyond + timedelta(days=n)).weekday() < 5 for n in range(7)
     ]
 
 
 def test_it_says_so_before_and_after_the_known_years_end() -> None:
-    last = calendar.covered_until()
-    assert calendar.shortage(last - timedelta(days=32)) is None
-    assert calendar.shortage(last - timedelta(days=31)) == (
+    last = workdays.covered_until()
+    assert workdays.shortage(last - timedelta(days=32)) is None
+    assert workdays.shortage(last - timedelta(days=31)) == (
         f"the known public holidays end on {last}: update chinesecalendar, else only weekends count"
     )
-    assert "ended" in str(calendar.shortage(last + timedelta(days=1)))
+    assert "ended" in str(workdays.shortage(last + timedelta(days=1)))
 
 
 def test_a_negative_count_is_refused() -> None:
