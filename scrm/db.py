@@ -35,6 +35,7 @@ MODELS = [
     "scrm.accounts.models",
     "scrm.members.models",
     "scrm.channels.models",
+    "scrm.tags.models",
     "scrm.events.models",
     "scrm.pushes.models",
     "scrm.replies.models",
