@@ -11,6 +11,7 @@ from aiohttp import web
 
 from kit.state import SharedState, StateUnavailable
 from scrm.access.requests import Answered
+from scrm.errors import Invalid
 from web.endpoints import Endpoint, Surface, arguments
 from web.idempotency import Repetitions, key_of_request
 from web.problems import TooMany
@@ -86,11 +87,7 @@ class Dispatch(Generic[CallT]):
             call = await self._guard(request, endpoint, key)
             if call.scope is not None:
                 await self._take(call.scope, self._limits.member)
-            if (request.content_length or 0) > MAX_BODY:
-                raise web.HTTPRequestEntityTooLarge(max_size=MAX_BODY)
-            raw = await request.read() if request.body_exists else b""
-            if len(raw) > MAX_BODY:  # it came in pieces
-                raise web.HTTPRequestEntityTooLarge(max_size=MAX_BODY)
+            raw = await _body(request) if endpoint.writes and request.body_exists else b""
             given = await arguments(endpoint, request, raw)
 
             async def work() -> Answered:
@@ -112,6 +109,18 @@ class Dispatch(Generic[CallT]):
             return
         if wait > 0:
             raise TooMany(math.ceil(wait))
+
+
+async def _body(request: web.Request) -> bytes:
+    if (request.content_length or 0) > MAX_BODY:
+        raise web.HTTPRequestEntityTooLarge(max_size=MAX_BODY)
+    try:
+        raw = await request.read()
+    except web.RequestPayloadError:  # a broken Content-Encoding, or the phone has gone
+        raise Invalid("请求体无法读取", field="body") from None
+    if len(raw) > MAX_BODY:  # it came in pieces, or packed
+        raise web.HTTPRequestEntityTooLarge(max_size=MAX_BODY)
+    return raw
 
 
 async def _called(endpoint: Endpoint, call: Any, given: dict[str, Any]) -> Any:

@@ -22,8 +22,16 @@ from scrm.errors import DomainError, Invalid, NotFound
 
 T = TypeVar("T", bound=Callable[..., Awaitable[Any]])
 
+
+def _row_id(text: str) -> int:
+    # Not int(): that takes "+1", " 1" and "１" for 1, and a resource has one address.
+    if not (text.isascii() and text.isdecimal() and len(text) <= 19 and 0 < (found := int(text)) < 2**63):
+        raise ValueError(text)
+    return found
+
+
 # How a part of the path becomes an argument; ValueError is one that names nothing.
-CONVERT: dict[type, Callable[[str], Any]] = {int: int, str: str}
+CONVERT: dict[type, Callable[[str], Any]] = {int: _row_id, str: str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +145,6 @@ async def arguments(endpoint: Endpoint, request: web.Request, raw: bytes) -> dic
             given[name] = CONVERT[kind](request.match_info[name])
         except ValueError:
             raise NotFound from None
-        if kind is int and not 0 < given[name] < 2**63:
-            raise NotFound
     if endpoint.query is not None:
         given["query"] = _validated(endpoint.query, dict(request.query))
     if endpoint.body is not None:
