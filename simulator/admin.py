@@ -86,6 +86,8 @@ def _check_account(body: Json) -> None:
             raise ActionError(f"应为 {'、'.join(choices)}", name)
     if body.get("callback_url") and not is_http_url(str(body["callback_url"])):
         raise ActionError("应为 http:// 或 https:// 地址", "callback_url")
+    if body.get("server") and not is_http_url(str(body["server"])):
+        raise ActionError("应为 http:// 或 https:// 地址", "server")
     if "aes_key" in body:
         try:
             wire.key_of(str(body["aes_key"]))

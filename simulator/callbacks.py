@@ -32,6 +32,7 @@ class Timing:
     attempt_timeout: float = 5.0
     retry_pause: float | None = None  # between the starts of two attempts; None: the attempt_timeout
     attempts: int = 3
+    request_timeout: float = 10.0  # of a mini-program's request; the platform's default is 60
     markfail_after: int = 5  # pushes in a row of which every attempt failed
     markfail_seconds: float = 60.0
 
@@ -70,7 +71,7 @@ class AttemptRecord:
 
 
 class Callbacks:
-    """Pushes; owns the one HTTP session that leaves the simulator."""
+    """Pushes, over an HTTP session of their own."""
 
     def __init__(self, world: World, faults: Faults, timing: Timing) -> None:
         self.world = world

@@ -6,13 +6,15 @@ from typing import Any, Literal
 from simulator.errors import TEXTS
 from simulator.world import World
 
+REQUEST = "wx.request"  # the path that stands for a mini-program's requests to its own server
+
 
 @dataclass
 class ApiFault:
     """How calls of one API go wrong. Unset parts do nothing, so parts combine.
 
-    `path` "*" means every API; `times` None means until removed; `delay` seconds; `drop` closes the
-    connection before or after the call took effect: to the caller both look the same.
+    `path` "*" means every API, "wx.request" what mini-programs ask their own servers; `times` None means
+    until removed; `delay` seconds; `drop` closes the connection before or after the call took effect: to the caller both look the same.
     """
 
     path: str = "*"
@@ -80,6 +82,13 @@ class Faults:
         """Return the rule for this call, if any, and count it down."""
         for fault in self.api:
             if fault.path in ("*", path) and fault.appid in (None, appid) and self._strikes(fault):
+                return fault
+        return None
+
+    def for_request(self, appid: str) -> ApiFault | None:
+        """Return the rule for a mini-program's request to its own server, if any, and count it down."""
+        for fault in self.api:
+            if fault.path == REQUEST and fault.appid in (None, appid) and self._strikes(fault):
                 return fault
         return None
 

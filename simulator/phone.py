@@ -136,6 +136,7 @@ async def state(request: web.Request) -> web.Response:
             "username": a.username,
             "connected": bool(a.callback_url),
             "description": a.description,
+            "server": a.server,
         }
         for a in world.accounts.values()
     ]

@@ -6,7 +6,7 @@ from typing import Self
 
 from aiohttp import web
 
-from simulator import admin, api, endpoints, phone
+from simulator import admin, api, endpoints, mini, phone
 from simulator.actions import Actions
 from simulator.callbacks import Timing
 from simulator.fan import ScriptedFan
@@ -36,7 +36,8 @@ def create_app(
     app[endpoints.WECHAT] = wechat
     app[phone.ACTIONS] = Actions(wechat)
     app[phone.PAGES] = phone.Pages(pages)
-    app.add_routes([*endpoints.routes(), *phone.routes(), *admin.routes()])
+    client = app[mini.CLIENT] = mini.MiniClient(wechat, timeout=wechat.callbacks.timing.request_timeout)
+    app.add_routes([*endpoints.routes(), *phone.routes(), *mini.routes(), *admin.routes()])
     snapshot = Snapshot(world, state) if state is not None else None
     if snapshot is not None:
         snapshot.load()
@@ -45,7 +46,9 @@ def create_app(
         if snapshot is not None:
             world.on_change = snapshot.mark
         await wechat.start()
+        await client.start()
         yield
+        await client.stop()
         await wechat.stop()
         if snapshot is not None:
             world.on_change = lambda: None

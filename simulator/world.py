@@ -36,6 +36,7 @@ class Account:
     verified: bool = True
     open_platform: bool = True  # bound to an open platform: user info shows unionids
     description: str = ""
+    server: str = ""  # of a mini-program: its request domain, the only one its pages may ask
     ip_whitelist: list[str] = field(default_factory=list)  # empty: every address may fetch tokens
     pages: list[str] = field(default_factory=list)  # of a mini-program; empty: every page exists
     templates: dict[str, Json] = field(default_factory=dict)  # id -> {"title", "content"}

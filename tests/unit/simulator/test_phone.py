@@ -46,6 +46,7 @@ async def test_a_conversation_on_the_phone(api: Api, phone: Phone, receiver: Rec
             "username": account.username,
             "connected": True,
             "description": "",
+            "server": "",
         }
     ]
     assert [f["nickname"] for f in state["fans"]] == ["小粉"]
