@@ -3,6 +3,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build } from 'vite'
+import { writeContract } from './members-api.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const isApp = (name) => existsSync(`${here}${name}/vite.config.ts`)
@@ -13,6 +14,8 @@ if (unknown.length > 0) {
   console.error(`No such application: ${unknown.join(', ')} (a folder here with a vite.config.ts)`)
   process.exit(1)
 }
+// The pages' types come from our own documents.
+writeContract()
 for (const name of asked.length > 0 ? asked : readdirSync(here).filter(isApp)) {
   // Each application finds its own settings: the folder is the root.
   await build({ root: `${here}${name}`, configFile: `${here}${name}/vite.config.ts` })

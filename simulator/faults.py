@@ -14,7 +14,8 @@ class ApiFault:
     """How calls of one API go wrong. Unset parts do nothing, so parts combine.
 
     `path` "*" means every API, "wx.request" what mini-programs ask their own servers; `times` None means
-    until removed; `delay` seconds; `drop` closes the connection before or after the call took effect: to the caller both look the same.
+    until removed; `delay` seconds; `drop` closes the connection before or after the call took effect: to the
+    caller both look the same.
     """
 
     path: str = "*"

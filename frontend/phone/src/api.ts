@@ -6,6 +6,8 @@ export class ApiError extends Error {
   constructor(
     message: string,
     readonly field: string | null = null,
+    /** The HTTP status; null where there was no answer. */
+    readonly status: number | null = null,
   ) {
     super(message)
   }
@@ -15,7 +17,7 @@ const READ_MS = 10_000
 // The platform tries a push three times, five seconds each, before it gives up.
 const PUSH_MS = 25_000
 
-async function ask<T>(path: string, init: RequestInit = {}, ms = READ_MS): Promise<T> {
+export async function ask<T>(path: string, init: RequestInit = {}, ms = READ_MS): Promise<T> {
   let response: Response
   try {
     response = await fetch(`/phone/api${path}`, { ...init, signal: AbortSignal.timeout(ms) })
@@ -26,12 +28,12 @@ async function ask<T>(path: string, init: RequestInit = {}, ms = READ_MS): Promi
   const body: unknown = await response.json().catch(() => null)
   if (!response.ok) {
     const { error, field } = (body ?? {}) as { error?: string; field?: string }
-    throw new ApiError(error ?? `模拟器出错了（${response.status}）`, field ?? null)
+    throw new ApiError(error ?? `模拟器出错了（${response.status}）`, field ?? null, response.status)
   }
   return body as T
 }
 
-const json = (body: unknown): RequestInit => ({
+export const json = (body: unknown): RequestInit => ({
   method: 'POST',
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify(body),

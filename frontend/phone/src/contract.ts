@@ -10,6 +10,8 @@ export interface Account {
   /** Whether a server is set to receive this account's pushes. */
   connected: boolean
   description: string
+  /** A mini-program's own server; empty: none is registered. */
+  server: string
 }
 
 export interface Fan {

@@ -6,8 +6,8 @@ import { listen } from './live'
 import { draftOf, emptyThread, load, put, type Draft, type LoggedPush, type Thread } from './thread'
 
 export type Tab = 'chats' | 'contacts' | 'discover' | 'me'
-export type Screen = Tab | 'chat'
-const SCREENS: readonly string[] = ['chats', 'contacts', 'discover', 'me', 'chat']
+export type Screen = Tab | 'chat' | 'mini'
+const SCREENS: readonly string[] = ['chats', 'contacts', 'discover', 'me', 'chat', 'mini']
 const LOG_LENGTH = 100
 
 export const phone = reactive({
@@ -74,6 +74,32 @@ function writeHash(): void {
 export function openChat(appid: string): void {
   phone.appid = appid
   phone.screen = 'chat'
+}
+
+/** Where the phone was when a mini-program was opened over it. */
+let beneath: { appid: string; screen: Screen } | null = null
+
+/** Opens a mini-program, as a card, a menu entry or the list of mini-programs does. */
+export function openMini(appid: string): void {
+  const mini = phone.accounts.find((one) => one.appid === appid)
+  if (!mini) return tell('模拟器里没有这个小程序')
+  if (!mini.server) return tell('这个小程序还没有登记服务器域名')
+  if (phone.screen !== 'mini') beneath = { appid: phone.appid, screen: phone.screen }
+  phone.appid = appid
+  phone.screen = 'mini'
+}
+
+/** Closes the mini-program and shows what was beneath it. */
+export function closeMini(): void {
+  if (beneath) phone.appid = beneath.appid
+  phone.screen = beneath?.screen ?? 'chats'
+  beneath = null
+}
+
+/** Chooses an account beside the phone: a mini-program opens, an official account shows its chat. */
+export function chooseAccount(chosen: Account): void {
+  if (chosen.kind === 'miniprogram' && chosen.server) return openMini(chosen.appid)
+  openChat(chosen.appid)
 }
 
 export function chooseFan(id: string): void {
@@ -256,8 +282,15 @@ export async function scan(ticket: string): Promise<void> {
 /** Clicks a menu entry; one that leads to a page opens it in a new tab, as WeChat's browser would. */
 export function clickMenu(path: number[], button: MenuButton, webAddress: string | null): void {
   if (button.type === 'view' && webAddress) window.open(webAddress, '_blank', 'noopener,noreferrer')
-  if (button.type === 'miniprogram') tell(`打开小程序 ${button.pagepath ?? ''}（模拟器里不运行小程序）`)
   void act({ kind: 'menu', path }, `菜单 ${button.name}`)
+  if (button.type === 'miniprogram') openMiniPage(button.appid ?? '', button.pagepath ?? '')
+}
+
+/** Follows a link into a mini-program; the simulator runs one whose server is known, and names the others. */
+export function openMiniPage(appid: string, path: string): void {
+  const known = phone.accounts.some((one) => one.appid === appid && one.server)
+  if (known) openMini(appid)
+  else tell(`打开小程序 ${path}（模拟器里不运行小程序）`)
 }
 
 // ---- what happens by itself ---------------------------------------------------------------------

@@ -1,0 +1,26 @@
+// Checking in, from whichever page: once, then everybody reads again.
+import { ref } from 'vue'
+import { tell } from '../store'
+import { sentence, type Mini } from './app'
+import { Intent } from './client'
+import type { CheckedIn } from './members-api'
+
+export function useCheckIn(mini: Mini, after: () => Promise<unknown>) {
+  const done = ref<CheckedIn | null>(null)
+  const busy = ref(false)
+  const intent = new Intent()
+
+  async function checkIn(): Promise<void> {
+    if (busy.value) return
+    busy.value = true
+    try {
+      done.value = await mini.client.write<CheckedIn>('POST', '/checkin', undefined, intent)
+      await Promise.all([mini.readMe().catch(() => undefined), after()])
+    } catch (error) {
+      tell(sentence(error))
+    } finally {
+      busy.value = false
+    }
+  }
+  return { done, busy, checkIn }
+}

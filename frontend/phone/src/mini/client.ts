@@ -1,0 +1,191 @@
+// Speaks the members' API: tokens, one refresh on 401, one key per intention however often it is tried.
+import { ApiError } from '../api'
+import type { Problem, TokenPair } from './members-api'
+import type { Wx, WxAnswer, WxRequest } from './wx'
+
+/** A sentence to show. `code` is the problem document's; "network" and "server" are ours, and worth another try. */
+export class MiniError extends Error {
+  constructor(
+    message: string,
+    readonly code: string,
+    readonly field: string | null = null,
+  ) {
+    super(message)
+  }
+}
+
+/** What a person means to do once: it keeps its key until the server has said how it ended. */
+export class Intent {
+  key = fresh()
+  /** Tried, and nobody knows whether it happened. */
+  open = false
+
+  done(): void {
+    this.key = fresh()
+    this.open = false
+  }
+}
+
+const fresh = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('')
+const pause = (ms: number) => new Promise((done) => setTimeout(done, ms))
+
+const AGAIN_MS = 600
+const BUSY_TRIES = 5
+
+type Method = WxRequest['method']
+
+/** One session at one mini-program's server. `ended` is called when only signing in again helps. */
+export class Client {
+  private tokens: TokenPair | null
+  private refreshing: Promise<void> | null = null
+
+  constructor(
+    private readonly wx: Wx,
+    private readonly server: string,
+    private readonly ended: (why: string) => void,
+  ) {
+    this.tokens = wx.stored<TokenPair>('tokens')
+  }
+
+  get signedIn(): boolean {
+    return this.tokens !== null
+  }
+
+  async signIn(): Promise<void> {
+    const { code } = await this.code()
+    this.keep(read<TokenPair>(await this.send('POST', '/sign-in', { code })))
+  }
+
+  /** Ends the session at the server too; this phone forgets it whatever the server says. */
+  async signOut(): Promise<void> {
+    try {
+      await this.write('POST', '/sign-out')
+    } finally {
+      this.keep(null)
+    }
+  }
+
+  get<T>(path: string): Promise<T> {
+    return this.authorized<T>('GET', path)
+  }
+
+  /** Changes something. Pass the same `intent` when the person tries the same again. */
+  async write<T = void>(method: Method, path: string, body?: unknown, intent = new Intent()): Promise<T> {
+    try {
+      for (let tries = 1; ; tries++) {
+        try {
+          const answer = await this.authorized<T>(method, path, body, intent.key)
+          intent.done()
+          return answer
+        } catch (error) {
+          // Our first try is still at work: its answer will be ours too.
+          if (!(error instanceof MiniError && error.code === 'in_flight') || tries >= BUSY_TRIES) throw error
+          await pause(AGAIN_MS)
+        }
+      }
+    } catch (error) {
+      if (error instanceof MiniError && UNKNOWN.has(error.code)) intent.open = true
+      else intent.done()
+      throw error
+    }
+  }
+
+  private async authorized<T>(method: Method, path: string, body?: unknown, key?: string): Promise<T> {
+    const used = this.tokens?.access_token
+    let answer = await this.send(method, path, body, key)
+    if (answer.status === 401) {
+      // Several requests may find the token too old at once: the first renews it for all, also in other windows.
+      const stored = this.wx.stored<TokenPair>('tokens')
+      if (stored && stored.access_token !== used) this.tokens = stored
+      else if (this.tokens?.access_token === used) await this.refresh()
+      answer = await this.send(method, path, body, key)
+    }
+    if (answer.status === 401) this.over()
+    return read<T>(answer)
+  }
+
+  private refresh(): Promise<void> {
+    this.refreshing ??= this.renew().finally(() => (this.refreshing = null))
+    return this.refreshing
+  }
+
+  private async renew(): Promise<void> {
+    const { refresh_token = '' } = this.tokens ?? {}
+    const answer = await this.send('POST', '/refresh', { refresh_token })
+    if (answer.status === 401 || answer.status === 422) this.over()
+    this.keep(read<TokenPair>(answer))
+  }
+
+  private over(): never {
+    const why = '登录已失效，请重新登录'
+    this.keep(null)
+    this.ended(why)
+    throw new MiniError(why, 'signed_out')
+  }
+
+  private keep(tokens: TokenPair | null): void {
+    this.tokens = tokens
+    this.wx.store('tokens', tokens)
+  }
+
+  private async code(): Promise<{ code: string }> {
+    try {
+      return await this.wx.login()
+    } catch (error) {
+      throw fromWx(error)
+    }
+  }
+
+  /** One request, sent once more when the way to the server broke: writes carry their key, so twice is once. */
+  private async send(method: Method, path: string, body?: unknown, key?: string): Promise<WxAnswer> {
+    const headers: Record<string, string> = { Accept: 'application/json' }
+    if (this.tokens) headers.Authorization = `Bearer ${this.tokens.access_token}`
+    if (body !== undefined) headers['Content-Type'] = 'application/json'
+    if (key) headers['Idempotency-Key'] = key
+    const request: WxRequest = {
+      url: `${this.server}/api/mp/${this.wx.appid}${path}`,
+      method,
+      headers,
+      body: body === undefined ? '' : JSON.stringify(body),
+    }
+    const repeatable = method === 'GET' || key !== undefined
+    try {
+      return await this.wx.request(request)
+    } catch (error) {
+      if (!repeatable || !(error instanceof ApiError && error.status === 502)) throw fromWx(error)
+    }
+    await pause(AGAIN_MS)
+    try {
+      return await this.wx.request(request)
+    } catch (error) {
+      throw fromWx(error)
+    }
+  }
+}
+
+// After these nobody knows whether it happened.
+const UNKNOWN: ReadonlySet<string> = new Set(['network', 'server', 'in_flight', 'too_many_requests'])
+
+function fromWx(error: unknown): MiniError {
+  if (error instanceof MiniError) return error
+  return new MiniError(error instanceof Error ? error.message : '网络出错了', 'network')
+}
+
+/** Returns what an answer says. Throws MiniError with the problem document's title. */
+function read<T>(answer: WxAnswer): T {
+  let body: unknown = null
+  try {
+    body = answer.body ? JSON.parse(answer.body) : null
+  } catch {
+    // What is no JSON is no answer of ours; the status says enough.
+    if (answer.status < 400) throw new MiniError('服务器的回答看不懂', 'server')
+  }
+  if (answer.status < 400) return body as T
+  const problem = body as Partial<Problem> | null
+  const unavailable = answer.status >= 500
+  throw new MiniError(
+    problem?.title ?? `服务暂时不可用（${answer.status}）`,
+    unavailable ? 'server' : (problem?.code ?? 'refused'),
+    problem?.field ?? null,
+  )
+}

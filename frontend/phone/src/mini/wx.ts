@@ -1,0 +1,54 @@
+// What WeChat's client does for a mini-program, played by the simulator: codes, requests, storage.
+import { ask, json } from '../api'
+
+export interface WxAnswer {
+  status: number
+  headers: Record<string, string>
+  body: string
+}
+
+export interface WxRequest {
+  url: string
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  headers: Record<string, string>
+  body: string
+}
+
+// Longer than the simulator waits for the mini-program's server, so that its own sentence arrives.
+const REQUEST_MS = 15_000
+
+/** One mini-program in one fan's hands. */
+export class Wx {
+  private readonly path: string
+
+  constructor(
+    readonly appid: string,
+    readonly fanId: string,
+  ) {
+    this.path = `/mini/${encodeURIComponent(appid)}/${encodeURIComponent(fanId)}`
+  }
+
+  login = () => ask<{ code: string }>(`${this.path}/login`, json({}))
+  phoneNumber = () => ask<{ code: string; phone: string }>(`${this.path}/phone-number`, json({}))
+  request = (request: WxRequest) => ask<WxAnswer>(`${this.path}/request`, json(request), REQUEST_MS)
+
+  private key = (name: string) => `fensi-mini/${this.appid}/${this.fanId}/${name}`
+
+  stored<T>(name: string): T | null {
+    try {
+      return JSON.parse(localStorage.getItem(this.key(name)) ?? 'null') as T | null
+    } catch {
+      return null // a damaged entry or a browser without storage
+    }
+  }
+
+  /** Keeps a value; null forgets it. Without storage it lasts as long as whoever keeps it in memory. */
+  store(name: string, value: unknown): void {
+    try {
+      if (value === null) localStorage.removeItem(this.key(name))
+      else localStorage.setItem(this.key(name), JSON.stringify(value))
+    } catch {
+      // Private windows may refuse.
+    }
+  }
+}
