@@ -1,0 +1,1 @@
+"""What the brand knows, and how its assistant answers from it."""
