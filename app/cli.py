@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     simulate.set_defaults(run=commands.simulate)
 
     _accounts(sub)
+    _staff(sub)
     _channels(sub)
     _menus(sub)
     return top
@@ -76,6 +77,25 @@ def _accounts(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     listing = accounts.add_parser("list", help="list the accounts, without their secrets")
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(run=commands.accounts_list)
+
+
+def _staff(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    staff = sub.add_parser("staff", help="who may sign in to the console").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    add = staff.add_parser("add", help="add somebody and print their first password")
+    add.add_argument("--name", required=True, help="as colleagues see it")
+    add.add_argument("--login", help="2 to 32 of a-z, 0-9 and . _ @ - (default: the name)")
+    add.add_argument("--role", default="admin", choices=["admin", "supervisor", "agent", "operator", "viewer"])
+    add.add_argument("--brand", action="append", help="a brand's name, repeatable (default: every brand)")
+    add.add_argument("--password", choices=["-"], help="`-` asks for it; without it one is made up, to be changed")
+    add.set_defaults(run=commands.staff_add)
+    listing = staff.add_parser("list", help="list who may sign in")
+    listing.set_defaults(run=commands.staff_list)
+    reset = staff.add_parser("reset", help="give somebody a new first password and end their sessions")
+    reset.add_argument("login")
+    reset.add_argument("--password", choices=["-"], help="`-` asks for it; without it one is made up, to be changed")
+    reset.set_defaults(run=commands.staff_reset)
 
 
 def _channels(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -3,9 +3,11 @@
 import inspect
 from typing import Any
 
+import console
 import miniprogram_api
 from app.settings import Settings
-from miniprogram_api.surface import SURFACE
+from console.surface import SURFACE as CONSOLE
+from miniprogram_api.surface import SURFACE as MEMBERS
 
 CALLBACK_NOTE = (
     "WeChat calls this, nobody else: signed by the account's token, encrypted in safe mode. "
@@ -26,9 +28,9 @@ def described_routes(settings: Settings) -> list[tuple[str, str, str]]:
     return sorted(found, key=lambda row: (row[1], row[0]))
 
 
-def members_routes() -> list[tuple[str, str, str]]:
-    """Return (method, path, summary) of every route of the mini-program's API."""
-    found = [(one.method, SURFACE.prefix + one.path, one.summary) for one in SURFACE.endpoints]
+def surface_routes() -> list[tuple[str, str, str]]:
+    """Return (method, path, summary) of every route of the mini-program's API and the console's."""
+    found = [(one.method, each.prefix + one.path, one.summary) for each in (MEMBERS, CONSOLE) for one in each.endpoints]
     return sorted(found, key=lambda row: (row[1], row[0]))
 
 
@@ -77,4 +79,4 @@ def _responses(path: str) -> dict[str, Any]:
 
 def documents(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return all OpenAPI documents by the name of their file."""
-    return {"server": document(settings), "miniprogram": miniprogram_api.document()}
+    return {"server": document(settings), "miniprogram": miniprogram_api.document(), "console": console.document()}

@@ -1,4 +1,4 @@
-"""The HTTP server: callbacks, health, metrics and static files in one aiohttp application per process."""
+"""The HTTP server: callbacks, APIs, pages, health and metrics in one aiohttp application per process."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+import console
 import miniprogram_api
 from app.processes import orphaned
 from app.services import Services, services
@@ -20,6 +21,7 @@ from scrm import db
 from scrm.errors import Unavailable
 from scrm.migrate import ensure_months, pending
 from web import metrics
+from web.pages import single_page
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,11 @@ def create_app(opened: Services) -> web.Application:
     if ASSETS.is_dir():
         app.router.add_static("/assets/", ASSETS)
     app.add_subapp(miniprogram_api.MOUNT, members_api(opened))
+    app.add_subapp(console.MOUNT, staff_api(opened))
+    settings = opened.settings
+    app.router.add_routes(
+        single_page("console", settings.pages / "console", https=settings.public_url.startswith("https:"))
+    )
     return app
 
 
@@ -61,6 +68,18 @@ def members_api(opened: Services) -> web.Application:
         sealer=opened.sealer,
         state=opened.state,
         spawn=opened.tasks.spawn,
+    )
+
+
+def staff_api(opened: Services) -> web.Application:
+    """Return the console's API for opened services."""
+    return console.create(
+        directory=opened.directory,
+        clients=opened.clients,
+        clock=opened.clock,
+        sealer=opened.sealer,
+        state=opened.state,
+        public_url=opened.settings.public_url,
     )
 
 

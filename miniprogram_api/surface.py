@@ -1,15 +1,13 @@
 """The members' surface: what an endpoint is handed, who may call it, and the shapes that several endpoints share."""
 
-import unicodedata
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from bot.directory import Directory
 from gateways.wechat.clients import WeChatClients
@@ -22,42 +20,14 @@ from scrm.accounts.service import AccountView
 from scrm.db import Connection, GroupCommit
 from scrm.errors import NotFound
 from web.endpoints import Endpoint, Surface
+from web.shapes import Moment, Page, RowId, Taken, Text
 
 SURFACE = Surface("miniprogram", "/api/mp/{appid}")
 
 
-class Taken(BaseModel):
-    """Whatever a member sends: a field nobody knows is a mistake, not something to ignore."""
+__all__ = ["SURFACE", "Asset", "Call", "Guard", "Moment", "Page", "Parts", "RowId", "Taken", "Text"]
 
-    model_config = ConfigDict(extra="forbid")
-
-
-def _clean(text: str) -> str:
-    # Neither can be stored, and nobody types them: control characters, and halves of characters.
-    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
-        raise ValueError("control characters")
-    return text.strip()
-
-
-def _to_the_second(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-Text = Annotated[str, AfterValidator(_clean)]
-Moment = Annotated[
-    datetime,
-    PlainSerializer(_to_the_second, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
 Asset = Literal["points", "growth"]
-RowId = Annotated[int, Field(ge=1, le=2**63 - 1)]
-
-
-class Page(Taken):
-    """A page of a list, newest first."""
-
-    before: RowId | None = None
-    limit: int = Field(default=20, ge=1, le=100)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ MODELS = [
     "scrm.checkins.models",
     "scrm.gifts.models",
     "scrm.access.models",
+    "scrm.staff.models",
 ]
 
 # Postgres errors after which the same transaction may simply be run again. They arrive raw from asyncpg.

@@ -8,6 +8,8 @@ DomainError
 └── Unavailable     503  a part we stand on is away; try again
 """
 
+from datetime import timedelta
+
 
 class DomainError(Exception):
     """A refusal with a stable code, an HTTP status and a sentence for people."""
@@ -16,10 +18,19 @@ class DomainError(Exception):
     code = "domain_error"
     title = "请求无法完成"
 
-    def __init__(self, title: str | None = None, *, code: str | None = None, field: str | None = None) -> None:
+    def __init__(
+        self,
+        title: str | None = None,
+        *,
+        code: str | None = None,
+        field: str | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
         self.title = title or type(self).title
         self.code = code or type(self).code
         self.field = field
+        # When it makes sense to ask again, where that is known.
+        self.retry_after = retry_after
         super().__init__(self.title)
 
 

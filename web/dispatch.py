@@ -18,8 +18,6 @@ from web.problems import TooMany
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY = 64 * 1024
-
 
 class Known(Protocol):
     """What a surface knows about a request; `scope` names who asks, such as "fan:12", None when nobody does."""
@@ -32,6 +30,8 @@ class Known(Protocol):
 
 CallT = TypeVar("CallT", bound=Known)
 Guard = Callable[[web.Request, Endpoint, str | None], Awaitable[CallT]]
+# Puts on an answer what the surface wants there, such as a cookie that the call has come to.
+Dress = Callable[[CallT, web.Response], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,9 @@ class Dispatch(Generic[CallT]):
         state: SharedState,
         repetitions: Repetitions,
         limits: Limits,
+        dress: Dress[CallT] | None = None,
     ) -> None:
+        self._dress = dress
         self._surface = surface
         self._guard = guard
         self._state = state
@@ -87,16 +89,22 @@ class Dispatch(Generic[CallT]):
             call = await self._guard(request, endpoint, key)
             if call.scope is not None:
                 await self._take(call.scope, self._limits.member)
-            raw = await _body(request) if endpoint.writes and request.body_exists else b""
+            raw = await _body(request, endpoint.max_body) if endpoint.writes and request.body_exists else b""
             given = await arguments(endpoint, request, raw)
 
             async def work() -> Answered:
                 return _answered(endpoint, await _called(endpoint, call, given))
 
             if key is None or call.scope is None:
-                return _response(await work())
-            once = self._repetitions.once
-            return _response(await once(request, raw, work, scope=call.scope, key=key, network=endpoint.network))
+                answer = await work()
+            else:
+                answer = await self._repetitions.once(
+                    request, raw, work, scope=call.scope, key=key, network=endpoint.network
+                )
+            response = _response(answer)
+            if self._dress is not None:
+                self._dress(call, response)
+            return response
 
         return serve
 
@@ -111,15 +119,15 @@ class Dispatch(Generic[CallT]):
             raise TooMany(math.ceil(wait))
 
 
-async def _body(request: web.Request) -> bytes:
-    if (request.content_length or 0) > MAX_BODY:
-        raise web.HTTPRequestEntityTooLarge(max_size=MAX_BODY)
+async def _body(request: web.Request, most: int) -> bytes:
+    if (request.content_length or 0) > most:
+        raise web.HTTPRequestEntityTooLarge(max_size=most)
     try:
         raw = await request.read()
     except web.RequestPayloadError:  # a broken Content-Encoding, or the phone has gone
         raise Invalid("请求体无法读取", field="body") from None
-    if len(raw) > MAX_BODY:  # it came in pieces, or packed
-        raise web.HTTPRequestEntityTooLarge(max_size=MAX_BODY)
+    if len(raw) > most:  # it came in pieces, or packed
+        raise web.HTTPRequestEntityTooLarge(max_size=most)
     return raw
 
 

@@ -50,5 +50,5 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
 
 
 def _schema(content: dict[str, Any]) -> str:
-    names = [media["schema"]["$ref"].rpartition("/")[2] for media in content.values()]
+    names = [media["schema"]["$ref"].rpartition("/")[2] for media in content.values() if "$ref" in media["schema"]]
     return " ".join(f'<a href="#{escape(name)}">{escape(name)}</a>' for name in names)

@@ -6,14 +6,17 @@
 
 A parameter named `body` or `query` is a pydantic model of that part of the request, one that stands in the path
 is converted to its type, and `call` is what the surface knows about the request. The docstring's first line is
-the summary in the documentation.
+the summary in the documentation. A `body` of type `bytes` is the request's body as it came, such as a picture.
+
+A surface with `permissions` wants one of them on the line of every route that is not public; who may do what is
+for the surface's guard to say.
 """
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -22,12 +25,16 @@ from scrm.errors import DomainError, Invalid, NotFound
 
 T = TypeVar("T", bound=Callable[..., Awaitable[Any]])
 
+# Bytes of a request that nobody allowed more.
+MAX_BODY = 64 * 1024
+
 
 def _row_id(text: str) -> int:
     # Not int(): that takes "+1", " 1" and "１" for 1, and a resource has one address.
     if not (text.isascii() and text.isdecimal() and len(text) <= 19 and 0 < (found := int(text)) < 2**63):
         raise ValueError(text)
     return found
+
 
 
 # How a part of the path becomes an argument; ValueError is one that names nothing.
@@ -43,7 +50,7 @@ class Endpoint:
     handler: Callable[..., Awaitable[Any]]
     summary: str
     description: str
-    body: type[BaseModel] | None
+    body: type[BaseModel] | type[bytes] | None
     query: type[BaseModel] | None
     in_path: tuple[tuple[str, type], ...]
     result: type[BaseModel] | None
@@ -52,6 +59,8 @@ class Endpoint:
     public: bool
     network: bool
     takes_call: bool
+    permission: str
+    max_body: int
 
     @property
     def writes(self) -> bool:
@@ -62,9 +71,10 @@ class Endpoint:
 class Surface:
     """The endpoints of one surface, such as the members' API, under one prefix."""
 
-    def __init__(self, name: str, prefix: str) -> None:
+    def __init__(self, name: str, prefix: str, *, permissions: Collection[str] | None = None) -> None:
         self.name = name
         self.prefix = prefix
+        self.permissions = permissions
         self.endpoints: list[Endpoint] = []
 
     def get(self, path: str, **options: Any) -> Callable[[T], T]:
@@ -92,49 +102,55 @@ class Surface:
         errors: Sequence[type[DomainError]] = (),
         public: bool = False,
         network: bool = False,
+        permission: str = "",
+        max_body: int = MAX_BODY,
     ) -> Callable[[T], T]:
         # `public`: nobody needs to be signed in. `network`: it calls outside, so it opens its transaction itself.
+        # `permission`: what the caller must hold. `max_body`: bytes.
+        if self.permissions is not None and (permission in self.permissions) == public:
+            raise TypeError(f"{method} {path}: must be public or name a known permission, not {permission!r}")
+
         def register(handler: T) -> T:
-            self.endpoints.append(_read(handler, method, path, status, tuple(errors), public, network))
+            read = _read(handler, method, path)
+            self.endpoints.append(
+                Endpoint(
+                    **read,
+                    method=method,
+                    path=path,
+                    handler=handler,
+                    status=status,
+                    errors=tuple(errors),
+                    public=public,
+                    network=network,
+                    permission=permission,
+                    max_body=max_body,
+                )
+            )
             return handler
 
         return register
 
 
-def _read(
-    handler: Callable[..., Awaitable[Any]],
-    method: str,
-    path: str,
-    status: int,
-    errors: tuple[type[DomainError], ...],
-    public: bool,
-    network: bool,
-) -> Endpoint:
+def _read(handler: Callable[..., Awaitable[Any]], method: str, path: str) -> dict[str, Any]:
+    """Return what an endpoint's signature and docstring say of it. Raises TypeError for one that says too little."""
     hints = get_type_hints(handler)
     names = list(inspect.signature(handler).parameters)
     in_path = tuple((name, hints[name]) for name in names if f"{{{name}}}" in path)
     unknown = set(names) - {"call", "body", "query"} - {name for name, _ in in_path}
     doc = inspect.getdoc(handler) or ""
     if unknown or not doc:
-        raise TypeError(f"{handler.__qualname__}: parameters {sorted(unknown)} or a missing docstring")
+        raise TypeError(f"{method} {path}: parameters {sorted(unknown)} or a missing docstring")
     summary, _, description = doc.partition("\n")
     result = hints.get("return")
-    return Endpoint(
-        method=method,
-        path=path,
-        handler=handler,
-        summary=summary.rstrip("."),
-        description=description.strip(),
-        body=hints.get("body") if "body" in names else None,
-        query=hints.get("query") if "query" in names else None,
-        in_path=in_path,
-        result=result if isinstance(result, type) and issubclass(result, BaseModel) else None,
-        status=status,
-        errors=errors,
-        public=public,
-        network=network,
-        takes_call="call" in names,
-    )
+    return {
+        "summary": summary.rstrip("."),
+        "description": description.strip(),
+        "body": hints.get("body") if "body" in names else None,
+        "query": hints.get("query") if "query" in names else None,
+        "in_path": in_path,
+        "result": result if isinstance(result, type) and issubclass(result, BaseModel) else None,
+        "takes_call": "call" in names,
+    }
 
 
 async def arguments(endpoint: Endpoint, request: web.Request, raw: bytes) -> dict[str, Any]:
@@ -147,12 +163,14 @@ async def arguments(endpoint: Endpoint, request: web.Request, raw: bytes) -> dic
             raise NotFound from None
     if endpoint.query is not None:
         given["query"] = _validated(endpoint.query, dict(request.query))
-    if endpoint.body is not None:
+    if endpoint.body is bytes:
+        given["body"] = raw
+    elif endpoint.body is not None:
         try:
             data = json.loads(raw or b"{}")
         except (ValueError, RecursionError):
             raise Invalid("请求体不是合法的 JSON", field="body") from None
-        given["body"] = _validated(endpoint.body, data)
+        given["body"] = _validated(cast("type[BaseModel]", endpoint.body), data)
     return given
 
 

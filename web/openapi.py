@@ -1,7 +1,9 @@
 """OpenAPI 3.1 of a surface, from its typed endpoints."""
 
 import re
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -29,12 +31,32 @@ IDEMPOTENCY = {
 }
 
 
-def document(surface: Surface, *, title: str, version: str, description: str, always: dict[int, str]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Security:
+    """How callers of a surface show who they are, and the header parameters that their writes carry besides."""
+
+    name: str
+    scheme: dict[str, str]
+    headers: Sequence[dict[str, Any]] = ()
+
+
+BEARER = Security("bearer", {"type": "http", "scheme": "bearer"})
+
+
+def document(
+    surface: Surface,
+    *,
+    title: str,
+    version: str,
+    description: str,
+    always: dict[int, str],
+    security: Security = BEARER,
+) -> dict[str, Any]:
     """Return the OpenAPI document; `always` are the statuses any operation of this surface may answer."""
     models: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [(Problem, "serialization")]
     for endpoint in surface.endpoints:
-        if endpoint.body is not None:
-            models.append((endpoint.body, "validation"))
+        if endpoint.body is not None and endpoint.body is not bytes:
+            models.append((cast("type[BaseModel]", endpoint.body), "validation"))
         if endpoint.result is not None:
             models.append((endpoint.result, "serialization"))
     # No model is both taken and given, so each has one name.
@@ -46,19 +68,19 @@ def document(surface: Surface, *, title: str, version: str, description: str, al
     ]
     for endpoint in surface.endpoints:
         path = paths.setdefault(surface.prefix + endpoint.path, {"parameters": outer} if outer else {})
-        path[endpoint.method.lower()] = _operation(endpoint, always)
+        path[endpoint.method.lower()] = _operation(endpoint, always, security)
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version, "description": description},
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": schemas.get("$defs", {}),
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {security.name: security.scheme},
         },
     }
 
 
-def _operation(endpoint: Endpoint, always: dict[int, str]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, always: dict[int, str], security: Security) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
         {
             "name": name,
@@ -76,17 +98,22 @@ def _operation(endpoint: Endpoint, always: dict[int, str]) -> dict[str, Any]:
             for name, field in schema.get("properties", {}).items()
         ]
     if endpoint.writes and not endpoint.public:
-        parameters.append(IDEMPOTENCY)
+        parameters += [IDEMPOTENCY, *security.headers]
     operation: dict[str, Any] = {
         "operationId": endpoint.handler.__name__,
         "summary": endpoint.summary,
         "parameters": parameters,
         "responses": _responses(endpoint, always),
-        "security": [] if endpoint.public else [{"bearer": []}],
+        "security": [] if endpoint.public else [{security.name: []}],
     }
+    if endpoint.permission:
+        operation["x-permission"] = endpoint.permission
     if endpoint.description:
         operation["description"] = endpoint.description
-    if endpoint.body is not None:
+    if endpoint.body is bytes:
+        binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"required": True, "content": binary}
+    elif endpoint.body is not None:
         operation["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{endpoint.body.__name__}"}}},
@@ -103,6 +130,8 @@ def _responses(endpoint: Endpoint, always: dict[int, str]) -> dict[str, Any]:
     found: dict[int, str] = dict(always)
     if not endpoint.public:
         found[401] = "未登录，或登录已失效"
+    if endpoint.permission:
+        found[403] = "没有权限"
     for error in errors:
         found.setdefault(error.status, (error.__doc__ or "").splitlines()[0])
     if endpoint.in_path:

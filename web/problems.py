@@ -1,7 +1,9 @@
 """Errors as RFC 9457 problem documents: one middleware turns what the business refuses into an answer."""
 
+import math
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import structlog
 from aiohttp import web
@@ -33,8 +35,7 @@ class TooMany(DomainError):  # noqa: N818  # reads as the answer it becomes
     title = "请求太频繁，请稍后再试"
 
     def __init__(self, seconds: int) -> None:
-        super().__init__()
-        self.seconds = seconds
+        super().__init__(retry_after=timedelta(seconds=seconds))
 
 
 def problem(status: int, code: str, title: str, field: str | None = None) -> web.Response:
@@ -59,8 +60,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         response = problem(error.status, error.code, error.title)
     except DomainError as error:
         response = problem(error.status, error.code, error.title, error.field)
-        if isinstance(error, TooMany):
-            response.headers["Retry-After"] = str(error.seconds)
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(math.ceil(error.retry_after.total_seconds()))
         elif error.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
     except web.HTTPException as error:

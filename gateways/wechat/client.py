@@ -142,6 +142,10 @@ class WeChatClient(WeChatPyClient):  # type: ignore[misc]  # wechatpy has no typ
         """Return the access token, for the rare address that must hold it. Never store, show or log it."""
         return await self._token.get()
 
+    async def token_at_hand(self) -> bool:
+        """Whether a token that counts is kept, without asking the platform. Raises StateUnavailable."""
+        return await self._token.at_hand()
+
     def tickets(self, kind: str) -> Keeper:
         """Return the keeper of a ticket: "jsapi" or "wx_card"."""
 

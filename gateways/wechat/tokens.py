@@ -71,6 +71,12 @@ class Keeper:
         """Return a credential that is believed valid. Raises WeChatError or Unreachable when none can be had."""
         return await self._other_than(None)
 
+    async def at_hand(self) -> bool:
+        """Whether some process has a credential that counts; the platform is not asked. Raises StateUnavailable."""
+        if (mine := self._mine) is not None and self._usable(mine, None):
+            return True
+        return await self._shared(None) is not None
+
     async def renew(self, refused: str) -> str:
         """Return another credential than the one the platform has just refused.
 

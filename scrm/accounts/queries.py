@@ -1,0 +1,52 @@
+"""Reading accounts as staff see them: without secrets, with what tells whether they work."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from scrm.db import fetch
+
+WINDOW = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountHealth:
+    """An account and its last 24 hours: pushes, those that failed, those that made no sense."""
+
+    id: int
+    brand_id: int
+    brand: str
+    kind: str
+    name: str
+    appid: str
+    mode: str
+    verified: bool
+    enabled: bool
+    last_push_at: datetime | None
+    pushes: int
+    failed: int
+    malformed: int
+
+
+async def health(*, brands: list[int] | None, now: datetime) -> list[AccountHealth]:
+    """Return the accounts of these brands (None: all) with their last 24 hours."""
+    rows = await fetch(
+        """
+        WITH pushed AS (
+            SELECT account_id, max(received_at) AS last, count(*) AS pushes,
+                   count(*) FILTER (WHERE state = 'failed') AS failed
+            FROM push WHERE received_at > $2 GROUP BY account_id
+        ), nonsense AS (
+            SELECT account_id, count(*) AS malformed FROM malformed_push WHERE received_at > $2 GROUP BY account_id
+        )
+        SELECT a.id, a.brand_id, b.name AS brand, a.kind, a.name, a.appid, a.mode, a.verified, a.enabled,
+               p.last AS last_push_at, coalesce(p.pushes, 0) AS pushes, coalesce(p.failed, 0) AS failed,
+               coalesce(n.malformed, 0) AS malformed
+        FROM account a JOIN brand b ON b.id = a.brand_id LEFT JOIN pushed p ON p.account_id = a.id
+        LEFT JOIN nonsense n ON n.account_id = a.id
+        WHERE $1::bigint[] IS NULL OR a.brand_id = ANY($1)
+        ORDER BY a.brand_id, a.id
+        """,
+        brands,
+        now - WINDOW,
+    )
+    return [AccountHealth(**dict(row)) for row in rows]

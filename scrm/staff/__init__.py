@@ -1,0 +1,1 @@
+"""The brand's own people: who they are, what they may do, how they sign in, and what they did."""

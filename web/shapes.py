@@ -1,0 +1,46 @@
+"""Shapes that the surfaces share: clean text, moments to the second, row ids, pages of a list."""
+
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+
+class Taken(BaseModel):
+    """Whatever somebody sends: a field nobody knows is a mistake, not something to ignore."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _clean(text: str) -> str:
+    # Neither can be stored, and nobody types them: control characters, and halves of characters.
+    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
+        raise ValueError("control characters")
+    return text.strip()
+
+
+def _clean_lines(text: str) -> str:
+    return "\n".join(_clean(line) for line in text.splitlines()).strip()
+
+
+def _to_the_second(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Text = Annotated[str, AfterValidator(_clean)]
+# Several lines of it.
+Lines = Annotated[str, AfterValidator(_clean_lines)]
+Moment = Annotated[
+    datetime,
+    PlainSerializer(_to_the_second, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+RowId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+class Page(Taken):
+    """A page of a list, newest first."""
+
+    before: RowId | None = None
+    limit: int = Field(default=20, ge=1, le=100)
