@@ -36,7 +36,6 @@ def _row_id(text: str) -> int:
     return found
 
 
-
 # How a part of the path becomes an argument; ValueError is one that names nothing.
 CONVERT: dict[type, Callable[[str], Any]] = {int: _row_id, str: str}
 

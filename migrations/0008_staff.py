@@ -39,7 +39,7 @@ ROLES = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scrm", "0006_access")]
+    dependencies = [("scrm", "0007_tags")]
 
     initial = False
 
