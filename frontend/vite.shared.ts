@@ -15,13 +15,13 @@ const onlyOwnServer: Plugin = {
 
 /**
  * Settings of the application in folder `name`, served at `/<name>/`.
- * `proxied` are the path prefixes that `vite dev` hands to the real server (FENSI_DEV_SERVER).
+ * `proxied` are the path prefixes that `vite dev` hands to the real server (FENSI_DEV_SERVER, else `dev`).
  */
-export function application(name: string, proxied: string[]) {
-  const target = process.env.FENSI_DEV_SERVER ?? 'http://127.0.0.1:8900'
+export function application(name: string, proxied: string[], more: { plugins?: Plugin[]; dev?: string } = {}) {
+  const target = process.env.FENSI_DEV_SERVER ?? more.dev ?? 'http://127.0.0.1:8900'
   return defineConfig({
     base: `/${name}/`,
-    plugins: [vue(), onlyOwnServer],
+    plugins: [vue(), onlyOwnServer, ...(more.plugins ?? [])],
     build: {
       outDir: fileURLToPath(new URL(`../web/static/${name}`, import.meta.url)),
       emptyOutDir: true,

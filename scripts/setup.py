@@ -194,11 +194,11 @@ def install_chromium() -> None:
 
 
 def source_files() -> list[Path]:
-    """Every file the pages are built from; the types of their server come from its documents."""
+    """Every file the pages are built from; their types come from the OpenAPI documents."""
     listed: list[Path] = list((ROOT / "docs" / "openapi").glob("*.json"))
     for folder, names, files in os.walk(FRONTEND):
-        names[:] = [name for name in names if name not in {"node_modules", "dist"}]
-        listed += [Path(folder) / file for file in files if not file.endswith((".tsbuildinfo", "members-api.ts"))]
+        names[:] = [name for name in names if name not in {"node_modules", "dist", "generated"}]
+        listed += [Path(folder) / file for file in files if not file.endswith(".tsbuildinfo")]
     return sorted(listed)
 
 

@@ -1,0 +1,69 @@
+// Who is signed in, what they may do, and which of their brands they look at.
+import { computed, reactive, readonly } from 'vue'
+import { ApiError, ask, heard, keepCsrf } from './api'
+import type { Me } from './generated/contract'
+
+const BRAND = 'fensi.console.brand'
+const state = reactive<{ me: Me | null; brand: number | null }>({ me: null, brand: null })
+
+export const session = readonly(state)
+
+/** Whether the role allows it. */
+export function may(permission: string | undefined): boolean {
+  return permission === undefined || (state.me?.permissions.includes(permission) ?? false)
+}
+
+/** The chosen brand for a list's query, undefined for all of mine. */
+export const brand = computed(() => state.brand ?? undefined)
+
+export function chooseBrand(id: number | null) {
+  state.brand = id
+  if (id === null) localStorage.removeItem(BRAND)
+  else localStorage.setItem(BRAND, String(id))
+}
+
+/** The name of a brand of mine; `null` is what concerns all. */
+export function brandName(id: number | null): string {
+  if (id === null) return '全部品牌'
+  return state.me?.brands.find((one) => one.id === id)?.name ?? `品牌 ${id}`
+}
+
+/** Learns who is signed in; null when nobody is. */
+export async function load(): Promise<Me | null> {
+  try {
+    const me = await ask('GET /me')
+    state.me = me
+    keepCsrf(me.csrf)
+    const kept = Number(localStorage.getItem(BRAND))
+    state.brand = me.brands.some((one) => one.id === kept) ? kept : null
+    return me
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) {
+      state.me = null
+      return null
+    }
+    throw error
+  }
+}
+
+export async function signIn(login: string, password: string): Promise<Me | null> {
+  const { csrf } = await ask('POST /sign-in', { body: { login, password } })
+  keepCsrf(csrf)
+  return load()
+}
+
+export async function signOut() {
+  try {
+    await ask('POST /sign-out')
+  } finally {
+    forget()
+  }
+}
+
+/** Nobody is signed in any more. */
+export function forget() {
+  state.me = null
+  keepCsrf('')
+}
+
+heard.refresh = load

@@ -1,0 +1,34 @@
+// Moments and machine words as people read them.
+const shanghai = (options: Intl.DateTimeFormatOptions) =>
+  new Intl.DateTimeFormat('zh-CN', { timeZone: 'Asia/Shanghai', hour12: false, ...options })
+const FULL = shanghai({ year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const CLOCK = shanghai({ hour: '2-digit', minute: '2-digit' })
+const DAY = shanghai({ year: 'numeric', month: '2-digit', day: '2-digit' })
+const SHORT = shanghai({ month: 'numeric', day: 'numeric', hour: '2-digit', minute: '2-digit' })
+
+/** 2026/03/09 12:00:00, Beijing time. */
+export const fullTime = (at: string) => FULL.format(new Date(at))
+
+/** 刚刚, 5 分钟前, 今天 12:00, 昨天 12:00, 3/9 12:00. */
+export function shortTime(at: string | null, now = new Date()): string {
+  if (!at) return '—'
+  const then = new Date(at)
+  const minutes = Math.floor((now.getTime() - then.getTime()) / 60_000)
+  if (minutes < 1) return '刚刚'
+  if (minutes < 60) return `${minutes} 分钟前`
+  const day = DAY.format(then)
+  if (day === DAY.format(now)) return `今天 ${CLOCK.format(then)}`
+  if (day === DAY.format(new Date(now.getTime() - 86_400_000))) return `昨天 ${CLOCK.format(then)}`
+  return SHORT.format(then)
+}
+
+/** A browser and its system, as far as its own words tell. */
+export function deviceOf(agent: string): string {
+  const browser =
+    /MicroMessenger/.test(agent) ? '微信' : /Edg\//.test(agent) ? 'Edge' : /Firefox\//.test(agent) ? 'Firefox' :
+    /Chrome\//.test(agent) ? 'Chrome' : /Safari\//.test(agent) ? 'Safari' : '未知浏览器'
+  const system =
+    /Windows/.test(agent) ? 'Windows' : /iPhone|iPad/.test(agent) ? 'iOS' : /Android/.test(agent) ? 'Android' :
+    /Mac OS X/.test(agent) ? 'macOS' : /Linux/.test(agent) ? 'Linux' : ''
+  return system ? `${browser} · ${system}` : browser
+}
