@@ -4,11 +4,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from kit import masking
 from miniprogram_api.surface import SURFACE, Call, Taken
 from miniprogram_api.wechat import asked, away, client_of
-from scrm.access.phones import bind_phone
 from scrm.errors import Forbidden, Unavailable
 from scrm.members import queries
+from scrm.members.phones import bind_phone
 
 
 class PhoneCode(Taken):
@@ -36,4 +37,4 @@ async def bind(call: Call, body: PhoneCode) -> PhoneBound:
     if not number or not country:
         raise away()
     await bind_phone(call.parts.sealer, fan_id=fan.id, number=f"+{country}{number}", now=call.now)
-    return PhoneBound(phone=f"{number[:3]}****{number[-4:]}" if len(number) >= 9 else "****")
+    return PhoneBound(phone=masking.phone(f"+{country}{number}"))

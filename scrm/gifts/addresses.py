@@ -5,6 +5,7 @@ import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from kit import masking
 from kit.seal import Sealer
 from scrm import db
 from scrm.db import Connection, Transaction, command
@@ -61,8 +62,8 @@ def masked(sealer: Sealer, sealed: str, id: int | None = None, is_default: bool 
     """Return a sealed address with all but the region masked: 张*, 138****5678, 湖滨***."""
     address = opened(sealer, sealed)
     return MaskedAddress(
-        name=address.name[0] + "*" * max(1, len(address.name) - 1),
-        phone=address.phone[:3] + "****" + address.phone[-4:] if len(address.phone) >= 9 else "****",
+        name=masking.name(address.name),
+        phone=masking.phone(address.phone),
         region=address.region,
         detail=address.detail[:2] + "***",
         id=id,

@@ -1,10 +1,10 @@
-"""Tables of members, fans, identities and merges.
+"""Tables of members, their profiles, fans, identities and merges.
 
 A merge never rewrites history: `merged_into` points to the person a member turned out to be, and every row
 keeps pointing to the member it was first written for, its home. A split only clears the pointer.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from tortoise import fields
@@ -23,12 +23,46 @@ class Member(Model):
         "scrm.Member", null=True, on_delete=OnDelete.RESTRICT, related_name="absorbed"
     )
     created_at = fields.DatetimeField()
+    # When the person asked to be forgotten: the row stays for the ledger and points to nobody.
+    erased_at: datetime | None = fields.DatetimeField(null=True)
 
     merged_into_id: int | None
 
     class Meta:
         table = "member"
         indexes = [Index(fields=("merged_into_id",), name="member_merged_into_idx")]
+
+
+class MemberProfile(Model):
+    """What a member says of themselves, at the home where they said it; a person's profile is put together from all.
+
+    Of each field the latest word over all homes counts, also that it is to be empty. So after a split each home has
+    its own again.
+    """
+
+    id: int = fields.BigIntField(primary_key=True)
+    member: fields.OneToOneRelation[Member] = fields.OneToOneField("scrm.Member", on_delete=OnDelete.RESTRICT)
+    nickname = fields.CharField(32, null=True)
+    # Real name and phone number are seals.
+    name_sealed: str | None = fields.TextField(null=True)
+    phone_sealed: str | None = fields.TextField(null=True)
+    gender = fields.CharField(8, null=True)
+    birthday: date | None = fields.DateField(null=True)
+    province = fields.CharField(32, null=True)
+    city = fields.CharField(32, null=True)
+    avatar = fields.CharField(500, null=True)
+    # When each field was last set at this home, by name, ISO 8601; a field never set is not here.
+    said_at = fields.JSONField[dict[str, str]]()
+    # Counts changes, so that each is an event of its own.
+    revision = fields.IntField(db_default=0)
+
+    member_id: int
+
+    class Meta:
+        table = "member_profile"
+        constraints = [
+            CheckConstraint(check="gender IN ('male', 'female', 'other')", name="member_profile_gender_known")
+        ]
 
 
 class Fan(Model):
@@ -64,7 +98,7 @@ class Fan(Model):
 
 
 class Identity(Model):
-    """What else identifies a member besides openids: a unionid, later a phone number (hashed)."""
+    """What else identifies a member besides openids: a unionid, or the keyed fingerprint of a phone number."""
 
     id: int = fields.BigIntField(primary_key=True)
     kind = fields.CharField(12)
@@ -93,6 +127,7 @@ class MemberMerge(Model):
     )
     evidence = fields.JSONField[dict[str, Any]]()
     # Members whose pointer moved in this merge: the absorbed one and whoever had been merged into it before.
+    # None for further evidence of what was one person already; then kept and absorbed are that person.
     moved = fields.JSONField[list[int]]()
     merged_at = fields.DatetimeField()
     split_at: datetime | None = fields.DatetimeField(null=True)
@@ -102,4 +137,7 @@ class MemberMerge(Model):
 
     class Meta:
         table = "member_merge"
-        indexes = [Index(fields=("kept_id",), name="member_merge_kept_idx")]
+        indexes = [
+            Index(fields=("kept_id",), name="member_merge_kept_idx"),
+            Index(fields=("evidence",), name="member_merge_evidence_idx"),
+        ]

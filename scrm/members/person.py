@@ -5,6 +5,7 @@ command of a noun above the ledger begins here, so two of one person run one aft
 """
 
 from scrm.db import Connection
+from scrm.errors import Conflict
 
 
 async def hold(raw: Connection, member_id: int, fan_id: int | None = None) -> list[int]:
@@ -30,3 +31,12 @@ async def hold(raw: Connection, member_id: int, fan_id: int | None = None) -> li
             return [member_id]
     rows = await raw.fetch("SELECT id FROM member WHERE id = $1 OR merged_into_id = $1 ORDER BY id", root)
     return [row["id"] for row in rows]
+
+
+async def refuse_erased(raw: Connection, member_id: int) -> None:
+    """Raise Conflict `account_deleted` for a member who was erased: nothing personal is written there any more.
+
+    Whoever holds the person asks this before it writes: a request may have been let in just before the erasure.
+    """
+    if await raw.fetchval("SELECT erased_at IS NOT NULL FROM member WHERE id = $1", member_id):
+        raise Conflict("账号已注销", code="account_deleted")

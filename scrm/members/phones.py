@@ -4,11 +4,13 @@ from datetime import datetime
 
 from kit.ids import key_of
 from kit.seal import Sealer
-from scrm.db import Transaction, command
+from scrm.db import Connection, Transaction, command
 from scrm.errors import NotFound
 from scrm.events import kinds
 from scrm.events import service as events
+from scrm.members import profiles
 from scrm.members.merging import merge
+from scrm.members.person import hold, refuse_erased
 
 BOUND = kinds.register("member.phone_bound", "绑定手机号")
 
@@ -17,13 +19,15 @@ BOUND = kinds.register("member.phone_bound", "绑定手机号")
 async def bind_phone(tx: Transaction, sealer: Sealer, *, fan_id: int, number: str, now: datetime) -> int:
     """Record that a fan has a phone number, with its country code, and return the person it belongs to.
 
-    If another member has it the two become one, by evidence that a split can withdraw. Only a keyed fingerprint is
-    kept. Saying it again changes nothing. Raises NotFound for an unknown fan.
+    If another member has it the two become one, by evidence that a split can withdraw. People are found by a keyed
+    fingerprint; the number itself is kept sealed, in the profile. Saying it again changes nothing. Raises NotFound
+    for an unknown fan, Conflict `account_deleted`.
     """
     raw, subject = tx.connection, sealer.fingerprint(f"phone:{number}")
-    fan = await raw.fetchrow("SELECT member_id, account_id FROM fan WHERE id = $1", fan_id)
+    fan = await raw.fetchrow("SELECT member_id, account_id FROM fan WHERE id = $1 FOR NO KEY UPDATE", fan_id)
     if fan is None:
         raise NotFound("没有这位粉丝")
+    await refuse_erased(raw, fan["member_id"])
     await raw.execute(
         """
         INSERT INTO identity (kind, subject, member_id, created_at) VALUES ('phone', $1, $2, $3)
@@ -44,4 +48,14 @@ async def bind_phone(tx: Transaction, sealer: Sealer, *, fan_id: int, number: st
         fan_id=fan_id,
         payload={},
     )
-    return await merge(raw, owner, fan["member_id"], {"kind": "phone", "fan_id": fan_id}, now)
+    person = await merge(raw, owner, fan["member_id"], {"kind": "phone", "fan_id": fan_id}, now)
+    await _say(raw, sealer, fan["member_id"], number, now)
+    return person
+
+
+async def _say(raw: Connection, sealer: Sealer, home: int, number: str, now: datetime) -> None:
+    """Put the number into the profile, at this very home too: after a split it is still theirs to be reached at."""
+    profile, said = await profiles.read(raw, sealer, await hold(raw, home))
+    own, _ = await profiles.read(raw, sealer, [home])
+    if number not in {profile.phone} & {own.phone}:
+        await profiles.say(raw, sealer, home, {"phone": number}, said, now)

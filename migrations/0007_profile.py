@@ -1,0 +1,85 @@
+"""What members say of themselves, whom they invited, and how they are forgotten."""
+
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+import functools
+from json import dumps, loads
+from tortoise.fields.base import OnDelete
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.migrations.constraints import CheckConstraint
+
+# CreateModel emits no check constraints.
+CHECKS = [
+    "ALTER TABLE member_profile ADD CONSTRAINT member_profile_gender_known CHECK (gender IN ('male', 'female', 'other'))",
+]
+DROP_CHECKS = [
+    "ALTER TABLE member_profile DROP CONSTRAINT member_profile_gender_known",
+]
+
+
+class Migration(migrations.Migration):
+    dependencies = [("scrm", "0006_access")]
+
+    initial = False
+
+    operations = [
+        ops.CreateModel(
+            name="MemberProfile",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                (
+                    "member",
+                    fields.OneToOneField(
+                        "scrm.Member",
+                        source_field="member_id",
+                        db_constraint=True,
+                        to_field="id",
+                        on_delete=OnDelete.RESTRICT,
+                    ),
+                ),
+                ("nickname", fields.CharField(null=True, max_length=32)),
+                ("name_sealed", fields.TextField(null=True, unique=False)),
+                ("phone_sealed", fields.TextField(null=True, unique=False)),
+                ("gender", fields.CharField(null=True, max_length=8)),
+                ("birthday", fields.DateField(null=True)),
+                ("province", fields.CharField(null=True, max_length=32)),
+                ("city", fields.CharField(null=True, max_length=32)),
+                ("avatar", fields.CharField(null=True, max_length=500)),
+                ("said_at", fields.JSONField(encoder=functools.partial(dumps, separators=(",", ":")), decoder=loads)),
+                ("revision", fields.IntField(db_default=0)),
+            ],
+            options={
+                "table": "member_profile",
+                "app": "scrm",
+                "constraints": [
+                    CheckConstraint(check="gender IN ('male', 'female', 'other')", name="member_profile_gender_known")
+                ],
+                "pk_attr": "id",
+                "table_description": "What a member says of themselves, at the home where they said it; a person's profile is put together from all.",
+            },
+            bases=["Model"],
+        ),
+        ops.AlterModelOptions(
+            name="Identity",
+            options={
+                "table": "identity",
+                "app": "scrm",
+                "unique_together": (("kind", "subject"),),
+                "constraints": [CheckConstraint(check="kind IN ('unionid', 'phone')", name="identity_kind_known")],
+                "indexes": [Index(fields=["member_id"], name="identity_member_idx")],
+                "pk_attr": "id",
+                "table_description": "What else identifies a member besides openids: a unionid, or the keyed fingerprint of a phone number.",
+            },
+        ),
+        ops.AddField(
+            model_name="Member",
+            name="erased_at",
+            field=fields.DatetimeField(null=True, auto_now=False, auto_now_add=False),
+        ),
+        ops.AddIndex(
+            model_name="MemberMerge",
+            index=Index(fields=["evidence"], name="member_merge_evidence_idx"),
+        ),
+        ops.RunSQL(CHECKS, DROP_CHECKS),
+    ]
