@@ -26,7 +26,8 @@ SPLIT = kinds.register("member.split", "拆分为不同会员")
 async def merge(raw: Connection, one: int, other: int, evidence: dict[str, Any], now: datetime) -> int:
     """Make two homes one person, the older member being kept; return the person's member id.
 
-    Part of the caller's transaction. Evidence that was judged wrong, by a split, does not merge again.
+    Part of the caller's transaction. Every new evidence is an edge, also between homes that are one person already;
+    what was judged wrong, by a split, does not merge again.
     """
     # Both roots are locked in one order; a root found merged meanwhile is followed to its own root.
     while True:
@@ -43,18 +44,29 @@ async def merge(raw: Connection, one: int, other: int, evidence: dict[str, Any],
         )
         if all(row["merged_into_id"] is None for row in locked):
             break
-    if len(ids) == 1:
-        return int(ids[0])
     evidence = {**evidence, "one": one, "other": other}
-    judged = "SELECT 1 FROM member_merge WHERE evidence = $1::jsonb AND split_at IS NOT NULL"
-    if await raw.fetchval(judged, json.dumps(evidence)):
+    said = await raw.fetch("SELECT split_at FROM member_merge WHERE evidence = $1::jsonb", json.dumps(evidence))
+    if len(ids) == 1:
+        if one != other and not said:
+            # One person already, on other evidence: this holds them together should that be withdrawn.
+            await _record(raw, ids[0], ids[0], evidence, [], now)
+        return int(ids[0])
+    if any(row["split_at"] is not None for row in said):
         own: int = await raw.fetchval("SELECT coalesce(merged_into_id, id) FROM member WHERE id = $1", other)
         return own
     kept, absorbed = ids
     moved = await raw.fetch(
         "UPDATE member SET merged_into_id = $1 WHERE id = $2 OR merged_into_id = $2 RETURNING id", kept, absorbed
     )
-    merge_id = await raw.fetchval(
+    merge_id = await _record(raw, kept, absorbed, evidence, sorted(row["id"] for row in moved), now)
+    await _tell(raw, MERGED, merge_id, kept, absorbed, now)
+    return int(kept)
+
+
+async def _record(
+    raw: Connection, kept: int, absorbed: int, evidence: dict[str, Any], moved: list[int], now: datetime
+) -> int:
+    made: int = await raw.fetchval(
         """
         INSERT INTO member_merge (kept_id, absorbed_id, evidence, moved, merged_at)
         VALUES ($1, $2, $3::jsonb, $4::jsonb, $5) RETURNING id
@@ -62,11 +74,10 @@ async def merge(raw: Connection, one: int, other: int, evidence: dict[str, Any],
         kept,
         absorbed,
         json.dumps(evidence),
-        json.dumps(sorted(row["id"] for row in moved)),
+        json.dumps(moved),
         now,
     )
-    await _tell(raw, MERGED, merge_id, kept, absorbed, now)
-    return int(kept)
+    return made
 
 
 @command

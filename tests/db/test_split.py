@@ -1,18 +1,24 @@
 """Splitting: a merge is withdrawn by its evidence, and what other evidence holds together stays together."""
 
+import json
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scrm.db import Transaction
+from scrm.db import Transaction, fetch, transaction
 from scrm.errors import NotFound
 from scrm.events import queries as timeline
-from scrm.members.merging import _connected, split
+from scrm.members.merging import _connected, merge, split
+from scrm.members.phones import bind_phone
 from scrm.members.queries import FanView
 from scrm.members.service import link_unionid
-from tests.factories import TEXT, again, at, happens, make_account, make_fan, value
+from tests.factories import SEALER, TEXT, again, at, happens, make_account, make_fan, value
+
+ANY_ORDER = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 async def fans_of_one(count: int) -> list[FanView]:
@@ -72,6 +78,49 @@ async def test_four_are_parted_in_any_order(tx_db: Transaction, order: tuple[int
 async def test_an_unknown_merge_is_not_found(tx_db: Transaction) -> None:
     with pytest.raises(NotFound):
         await split(merge_id=999, now=at(1))
+
+
+async def test_two_evidences_hold_together_until_both_are_withdrawn(tx_db: Transaction) -> None:
+    one, other = await fans_of_one(2)
+    for fan in (one, other, other):
+        await bind_phone(SEALER, fan_id=fan.id, number="+8613800008000", now=at(2))
+    rows = await fetch("SELECT id, evidence->>'kind' AS kind, moved::text FROM member_merge ORDER BY id")
+    assert [(row["kind"], row["moved"]) for row in rows] == [("unionid", f"[{other.member_id}]"), ("phone", "[]")]
+    assert await value("SELECT count(*) FROM event WHERE kind = 'member.merged'") == 1
+    by_unionid, by_phone = [row["id"] for row in rows]
+    assert await split(merge_id=by_unionid, now=at(3)) == (one.member_id, one.member_id)
+    assert await persons([one, other]) == [one.member_id] * 2
+    assert await split(merge_id=by_phone, now=at(4)) == (one.member_id, other.member_id)
+    assert await persons([one, other]) == [one.member_id, other.member_id]
+    assert await value("SELECT count(*) FROM event WHERE kind = 'member.split'") == 1
+
+
+@ANY_ORDER
+@given(data=st.data())
+async def test_a_person_is_what_the_standing_evidence_connects(tx_db: Transaction, data: st.DataObject) -> None:
+    """Evidence between five homes is said and withdrawn in any order; some of it again, some after it was withdrawn."""
+    account = await make_account()
+    homes = [(await make_fan(account)).member_id for _ in range(5)]
+    home = st.sampled_from(homes)
+    stands: dict[tuple[int, int, int], bool] = {}
+    for _ in range(data.draw(st.integers(1, 14))):
+        said = data.draw(st.tuples(home, home, st.integers(0, 1)))
+        one, other, word = said
+        if len(stands) > 0 and data.draw(st.booleans()):
+            gone = data.draw(st.sampled_from(sorted(stands)))
+            evidence = json.dumps({"word": gone[2], "one": gone[0], "other": gone[1]})
+            merge_id = (await fetch("SELECT id FROM member_merge WHERE evidence = $1::jsonb", evidence))[0]["id"]
+            await split(merge_id=merge_id, now=at(2))
+            stands[gone] = False
+        else:
+            async with transaction() as tx:
+                await merge(tx.connection, one, other, {"word": word}, at(1))
+            if one != other:
+                stands.setdefault(said, True)
+        groups = _connected(homes, [{"one": a, "other": b} for (a, b, _), holds in stands.items() if holds])
+        expected = {each: group[0] for group in groups for each in group}
+        rows = await fetch("SELECT id, coalesce(merged_into_id, id) AS person FROM member WHERE id = ANY($1)", homes)
+        assert {row["id"]: row["person"] for row in rows} == expected
 
 
 @settings(max_examples=200, deadline=None)
