@@ -12,9 +12,11 @@ from tortoise.migrations.constraints import CheckConstraint
 # CreateModel emits no check constraints.
 CHECKS = [
     "ALTER TABLE member_profile ADD CONSTRAINT member_profile_gender_known CHECK (gender IN ('male', 'female', 'other'))",
+    "ALTER TABLE referral ADD CONSTRAINT referral_state_known CHECK (state IN ('counts', 'void', 'fraud'))",
 ]
 DROP_CHECKS = [
     "ALTER TABLE member_profile DROP CONSTRAINT member_profile_gender_known",
+    "ALTER TABLE referral DROP CONSTRAINT referral_state_known",
 ]
 
 
@@ -24,6 +26,31 @@ class Migration(migrations.Migration):
     initial = False
 
     operations = [
+        ops.CreateModel(
+            name="Invitation",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                (
+                    "member",
+                    fields.OneToOneField(
+                        "scrm.Member",
+                        source_field="member_id",
+                        db_constraint=True,
+                        to_field="id",
+                        on_delete=OnDelete.RESTRICT,
+                    ),
+                ),
+                ("code", fields.CharField(unique=True, max_length=16)),
+                ("created_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={
+                "table": "invitation",
+                "app": "scrm",
+                "pk_attr": "id",
+                "table_description": "The code with which a member invites; it stays the same, since friends keep links for long.",
+            },
+            bases=["Model"],
+        ),
         ops.CreateModel(
             name="MemberProfile",
             fields=[
@@ -57,6 +84,59 @@ class Migration(migrations.Migration):
                 ],
                 "pk_attr": "id",
                 "table_description": "What a member says of themselves, at the home where they said it; a person's profile is put together from all.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Referral",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                (
+                    "invitee",
+                    fields.OneToOneField(
+                        "scrm.Member",
+                        source_field="invitee_id",
+                        db_constraint=True,
+                        to_field="id",
+                        related_name="came_by",
+                        on_delete=OnDelete.RESTRICT,
+                    ),
+                ),
+                (
+                    "inviter",
+                    fields.ForeignKeyField(
+                        "scrm.Member",
+                        source_field="inviter_id",
+                        db_constraint=True,
+                        to_field="id",
+                        related_name="invited",
+                        on_delete=OnDelete.RESTRICT,
+                    ),
+                ),
+                (
+                    "fan",
+                    fields.ForeignKeyField(
+                        "scrm.Fan",
+                        source_field="fan_id",
+                        db_constraint=True,
+                        to_field="id",
+                        on_delete=OnDelete.RESTRICT,
+                    ),
+                ),
+                ("event_key", fields.UUIDField(unique=True)),
+                ("state", fields.CharField(max_length=8)),
+                ("voidings", fields.IntField(db_default=0)),
+                ("came_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={
+                "table": "referral",
+                "app": "scrm",
+                "constraints": [
+                    CheckConstraint(check="state IN ('counts', 'void', 'fraud')", name="referral_state_known")
+                ],
+                "indexes": [Index(fields=["inviter_id", "id"], name="referral_inviter_idx")],
+                "pk_attr": "id",
+                "table_description": "A new member who came through a member's code. Both are home members; one row per new member ever.",
             },
             bases=["Model"],
         ),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from miniprogram_api.surface import SURFACE, Call, Taken
+from miniprogram_api.surface import SURFACE, Call, Taken, Text
 from miniprogram_api.wechat import asked, away, client_of
 from scrm.access import service
 from scrm.access.service import Pair
@@ -13,9 +13,13 @@ from scrm.errors import Forbidden, Unavailable
 
 
 class SignIn(Taken):
-    """A code of wx.login: it counts once, for five minutes."""
+    """A code of wx.login: it counts once, for five minutes. `invited_by` is the invitation code of a friend's link.
+
+    Only somebody new is invited; from anybody else, and when it is nobody's, the code is ignored.
+    """
 
     code: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
+    invited_by: Annotated[Text, Field(max_length=64)] | None = None
 
 
 class Refresh(Taken):
@@ -45,7 +49,13 @@ async def sign_in(call: Call, body: SignIn) -> TokenPair:
     openid, unionid = await _who(call, body.code)
     return _view(
         await service.sign_in(
-            call.parts.tokens, account_id=call.account.id, openid=openid, unionid=unionid, now=call.now
+            call.parts.tokens,
+            call.parts.sealer,
+            account_id=call.account.id,
+            openid=openid,
+            unionid=unionid,
+            now=call.now,
+            invited_by=body.invited_by,
         )
     )
 

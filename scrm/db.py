@@ -45,6 +45,7 @@ MODELS = [
     "scrm.points.rule_models",
     "scrm.checkins.models",
     "scrm.gifts.models",
+    "scrm.referrals.models",
     "scrm.access.models",
     "scrm.staff.models",
 ]

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import asyncpg
+
 from kit.ids import key_of
+from kit.seal import Sealer
 from scrm.access.tokens import ACCESS, REFRESH, NotSignedIn, Tokens, hashed
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Invalid
 from scrm.events import kinds
 from scrm.events import service as events
 from scrm.members.service import ENSURE_FANS, link_unionid
+from scrm.referrals.service import came
 
 SIGNED_IN = kinds.register("miniprogram.signed_in", "登录小程序")
 
@@ -36,19 +40,29 @@ class Caller:
 
 @command
 async def sign_in(
-    tx: Transaction, tokens: Tokens, *, account_id: int, openid: str, unionid: str | None, now: datetime
+    tx: Transaction,
+    tokens: Tokens,
+    sealer: Sealer,
+    *,
+    account_id: int,
+    openid: str,
+    unionid: str | None,
+    now: datetime,
+    invited_by: str | None = None,
 ) -> Pair:
     """Begin a session of whoever WeChat says this is, made known if they are new; returns its tokens.
 
-    The unionid joins them to the same person at the brand's other accounts. Raises Invalid naming the field.
+    The unionid joins them to the same person at the brand's other accounts. `invited_by` is a friend's invitation
+    code: it counts for somebody new, else it is ignored. Raises Invalid naming the field.
     """
     if not 1 <= len(openid) <= 64:
         raise Invalid("openid 不能为空，最长 64 个字符", field="openid")
     raw = tx.connection
-    await raw.execute(ENSURE_FANS, [account_id], [openid], now)
-    fan = await raw.fetchrow("SELECT id, member_id FROM fan WHERE account_id = $1 AND openid = $2", account_id, openid)
+    fan, fresh = await _fan(raw, account_id, openid, now)
     if unionid:
         await link_unionid(fan_id=fan["id"], unionid=unionid, now=now)
+    if fresh and invited_by:
+        await came(raw, code=invited_by, account_id=account_id, fan_id=fan["id"], member_id=fan["member_id"], now=now)
     session_id = await raw.fetchval("SELECT nextval('member_session_id_seq')")
     refresh = tokens.refresh(session_id)
     await raw.execute(
@@ -70,6 +84,18 @@ async def sign_in(
         payload={},
     )
     return Pair(tokens.access(session_id, fan["id"], now), refresh)
+
+
+async def _fan(raw: Connection, account_id: int, openid: str, now: datetime) -> tuple[asyncpg.Record, bool]:
+    """Return the fan, locked, and whether it was made here. One that is erased at this moment is made anew."""
+    fresh, fan = False, None
+    while fan is None:
+        # The tag of its last statement counts the members that were made.
+        fresh = await raw.execute(ENSURE_FANS, [account_id], [openid], now) != "INSERT 0 0"
+        fan = await raw.fetchrow(
+            "SELECT id, member_id FROM fan WHERE account_id = $1 AND openid = $2 FOR NO KEY UPDATE", account_id, openid
+        )
+    return fan, fresh
 
 
 async def refresh(tokens: Tokens, refresh_token: str, *, account_id: int, now: datetime) -> Pair:

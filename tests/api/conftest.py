@@ -92,8 +92,8 @@ class Phone:
         assert answer.status == 200
         self.access, self.refresh = answer.body["access_token"], answer.body["refresh_token"]
 
-    async def sign_in(self) -> "Phone":
-        self.take(await self.post("/sign-in", {"code": await self.code()}))
+    async def sign_in(self, **more: Any) -> "Phone":
+        self.take(await self.post("/sign-in", {"code": await self.code()} | more))
         return self
 
     async def as_fan(self) -> FanView:
