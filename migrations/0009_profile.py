@@ -21,7 +21,7 @@ DROP_CHECKS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scrm", "0006_access")]
+    dependencies = [("scrm", "0008_staff")]
 
     initial = False
 
