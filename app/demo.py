@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from app import demo_data, embedded, logs
+from app import demo_club, demo_data, embedded, logs
 from app.commands import CommandError, check_free, prepare, run_async
 from app.processes import Child, Processes
 from app.services import Services, services
@@ -29,6 +29,7 @@ Fensi 粉丝 演示已就绪
   模拟微信的控制接口  {simulator}/sim/accounts
 
 试试看：选一位粉丝 → 关注“青屿茶舍” → 点菜单、扫渠道码 → 发送“帮助”“签到”“优惠”“兴趣”“小程序”“茶单”
+会员中心：菜单“会员”→“会员中心”（或左侧的青屿会员）→ 登录 → 签到、换好礼；在聊天里签到，积分也会变
 数据保存在 {var}，再次运行 make demo 会接着用。按 Ctrl-C 停止。
 """
 
@@ -89,7 +90,9 @@ def run_demo(settings: Settings, *, wait: bool = True) -> int:
 async def _prepare(settings: Settings, url: str) -> bool:
     await prepare(settings, url)
     async with db.database(url, pool=2):
-        _, made = await demo_data.ensure(sealer(settings), SystemClock().now())
+        seal, now = sealer(settings), SystemClock().now()
+        demo, made = await demo_data.ensure(seal, now)
+        await demo_club.ensure(demo, seal, now)
     return made
 
 
@@ -112,11 +115,17 @@ async def _connect(settings: Settings, url: str) -> None:
                     "mode": account.mode,
                     "callback_url": f"{settings.public_url}/wechat/{account.id}",
                     "verify": True,
-                },
+                }
+                | ({"server": settings.public_url} if account.kind == "miniprogram" else {}),
             )
         if not _get(f"{settings.wechat_url}/sim/fans"):
             fans = [
-                {"nickname": nickname, "unionid": f"u-phone-{n}"} for n, nickname in enumerate(demo.data["fans"], 1)
+                {
+                    "nickname": nickname,
+                    "unionid": demo_club.unionid_of(n),
+                    "openids": {demo.miniprogram.appid: demo_club.openid_of(n)},
+                }
+                for n, nickname in enumerate(demo.data["fans"], 1)
             ]
             _post(f"{settings.wechat_url}/sim/fans", {"fans": fans})
         await _at_the_platform(opened, demo)
