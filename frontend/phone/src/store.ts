@@ -3,7 +3,7 @@ import { computed, reactive, watch } from 'vue'
 import * as api from './api'
 import type { Account, Fan, MenuButton, QrCode } from './contract'
 import { listen } from './live'
-import { draftOf, emptyThread, load, put, type Draft, type LoggedPush, type Thread } from './thread'
+import { draftOf, emptyThread, load, put, type Draft, type LoggedPush, type LoggedRequest, type Thread } from './thread'
 
 export type Tab = 'chats' | 'contacts' | 'discover' | 'me'
 export type Screen = Tab | 'chat' | 'mini'
@@ -22,6 +22,7 @@ export const phone = reactive({
   codes: [] as QrCode[],
   codesError: '',
   log: [] as LoggedPush[],
+  requests: [] as LoggedRequest[],
   /** A code scanned before following: the profile offers to follow through it. */
   scanned: null as { appid: string; ticket: string } | null,
   /** The picture or film that fills the phone's screen. */
@@ -232,6 +233,14 @@ export async function act(deed: api.Deed, label: string): Promise<boolean> {
     tell(sentence(error))
     return false
   }
+}
+
+let lastRequest = 0
+
+/** Logs what a mini-program asked of its server. */
+export function noteRequest(request: Omit<LoggedRequest, 'id' | 'at'>): void {
+  phone.requests.unshift({ ...request, id: ++lastRequest, at: Date.now() })
+  phone.requests.splice(LOG_LENGTH)
 }
 
 export const draftFor = (id: number): Draft | undefined => thread.value.drafts.find((one) => one.message.id === id)

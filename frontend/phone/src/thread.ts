@@ -32,6 +32,18 @@ export interface LoggedPush extends Push {
   fanId: string
 }
 
+/** A request of a mini-program to its server, for the log beside the phone; without a status nobody answered. */
+export interface LoggedRequest {
+  id: number
+  at: number
+  method: string
+  path: string
+  status: number | null
+  ms: number
+  appid: string
+  fanId: string
+}
+
 export const emptyThread = (): Thread => ({
   loaded: false,
   error: '',

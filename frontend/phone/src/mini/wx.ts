@@ -1,5 +1,6 @@
 // What WeChat's client does for a mini-program, played by the simulator: codes, requests, storage.
-import { ask, json } from '../api'
+import { ApiError, ask, json } from '../api'
+import { noteRequest } from '../store'
 
 export interface WxAnswer {
   status: number
@@ -30,7 +31,25 @@ export class Wx {
 
   login = () => ask<{ code: string }>(`${this.path}/login`, json({}))
   phoneNumber = () => ask<{ code: string; phone: string }>(`${this.path}/phone-number`, json({}))
-  request = (request: WxRequest) => ask<WxAnswer>(`${this.path}/request`, json(request), REQUEST_MS)
+
+  /** Performs a request and notes it for the panel beside the phone. */
+  async request(request: WxRequest): Promise<WxAnswer> {
+    const { method, url } = request
+    const begun = performance.now()
+    const note = (status: number | null) =>
+      {
+      const ms = Math.round(performance.now() - begun)
+      noteRequest({ method, path: new URL(url).pathname, status, ms, appid: this.appid, fanId: this.fanId })
+    }
+    try {
+      const answer = await ask<WxAnswer>(`${this.path}/request`, json(request), REQUEST_MS)
+      note(answer.status)
+      return answer
+    } catch (error) {
+      note(null)
+      throw error instanceof ApiError ? error : new ApiError('请求没有发出')
+    }
+  }
 
   private key = (name: string) => `fensi-mini/${this.appid}/${this.fanId}/${name}`
 
