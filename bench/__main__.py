@@ -4,9 +4,13 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from bench import callback, ledger
+from bench import callback, ledger, retrieval
 
-BENCHMARKS: Final[dict[str, Callable[..., None]]] = {"callback": callback.main, "ledger": ledger.main}
+BENCHMARKS: Final[dict[str, Callable[..., None]]] = {
+    "callback": callback.main,
+    "ledger": ledger.main,
+    "retrieval": retrieval.main,
+}
 
 
 def main() -> None:

@@ -48,6 +48,7 @@ MODELS = [
     "scrm.referrals.models",
     "scrm.access.models",
     "scrm.staff.models",
+    "scrm.assistant.models",
 ]
 
 # Postgres errors after which the same transaction may simply be run again. They arrive raw from asyncpg.

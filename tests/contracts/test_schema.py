@@ -38,6 +38,7 @@ TYPES = {
     "DATE": "date",
     "JSONB": "jsonb",
     "UUID": "uuid",
+    "BYTEA": "bytea",
 }
 ON_DELETE = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
