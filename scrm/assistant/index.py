@@ -175,7 +175,8 @@ class Index:
         met = dict(self.synonyms.concepts(text.words))
         words = [(said[concept], met[concept]) for concept in said if concept in met]
         synonyms = dict.fromkeys((asked, own_) for asked, own_ in words if asked != own_)
-        return [gram for gram in shared if len(gram) > 1 or gram not in inside], list(synonyms)
+        told = [gram for gram in shared if len(gram) > 1 or gram not in inside]
+        return sorted(told, key=lambda gram: len(gram) == 1), list(synonyms)
 
 
 def _best(scores: "Floats") -> list[int]:
