@@ -37,7 +37,7 @@ DROP_CHECKS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scrm", "0006_access")]
+    dependencies = [("scrm", "0009_profile")]
 
     initial = False
 
