@@ -60,5 +60,5 @@ async def test_the_club_is_made_once_and_adds_up() -> None:
     # Whoever signs in with the phone is the person with that past.
     tokens = Tokens(SEALER.key("member tokens"))
     openid, unionid = demo_club.openid_of(1), demo_club.unionid_of(1)
-    await access.sign_in(tokens, account_id=demo.miniprogram.id, openid=openid, unionid=unionid, now=NOW)
+    await access.sign_in(tokens, SEALER, account_id=demo.miniprogram.id, openid=openid, unionid=unionid, now=NOW)
     assert (await _person(demo, 1)).person_id == ming.person_id
