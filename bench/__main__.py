@@ -4,11 +4,12 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from bench import callback, ledger, retrieval
+from bench import callback, ledger, reads, retrieval
 
 BENCHMARKS: Final[dict[str, Callable[..., None]]] = {
     "callback": callback.main,
     "ledger": ledger.main,
+    "reads": reads.main,
     "retrieval": retrieval.main,
 }
 

@@ -73,7 +73,7 @@ async def redeem(
         if before["member_id"] not in homes or before["gift_id"] != gift_id:
             raise _taken_key()
         return Redeemed(before["id"], fresh=False)
-    for reason in why_not(gift, await queries.person(raw, homes, gift.brand_id, now), now):
+    for reason in why_not(gift, await queries.person(raw, member_id, gift.brand_id, now), now):
         raise refusal(reason)
     made: int | None = await raw.fetchval(
         """

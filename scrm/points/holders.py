@@ -86,10 +86,18 @@ RETURNING holder_id, asset, balance, debt
 """
 
 
+# All home members of the person that member $1 is: a part of reads, which then need not ask for them first.
+HOMES = """
+SELECT h.id FROM member m CROSS JOIN LATERAL (
+    SELECT coalesce(m.merged_into_id, m.id) AS id
+    UNION ALL SELECT o.id FROM member o WHERE o.merged_into_id = coalesce(m.merged_into_id, m.id)
+) h WHERE m.id = $1
+"""
+
+
 async def homes_of(raw: Connection, member_id: int) -> list[int]:
     """Return all home members of the person that a member is, the oldest first."""
-    person = await raw.fetchval("SELECT coalesce(merged_into_id, id) FROM member WHERE id = $1", member_id)
-    return [row["id"] for row in await raw.fetch(_HOMES, [person])] or [member_id]
+    return [row["id"] for row in await raw.fetch(f"{HOMES} ORDER BY h.id", member_id)] or [member_id]
 
 
 async def lock(raw: Connection, wanted: Iterable[tuple[int, str]], now: datetime) -> Locked:

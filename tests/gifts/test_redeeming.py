@@ -165,9 +165,13 @@ class TestCodes:
     async def test_a_code_that_was_shown_completes_and_is_void_after_a_cancel(self, shop: Shop) -> None:
         fan, gift = await shop.member(10), await shop.gift("virtual", stock=2)
         made = await shop.redeem(fan, gift, "one")
-        for seconds in (1, 2):
-            code = await service.show_code(SEALER, redemption_id=made.id, by_member=fan.member_id, now=at(seconds))
-            assert code == f"{gift}-0"
+        code, again = [
+            await service.show_code(SEALER, redemption_id=made.id, by_member=fan.member_id, now=at(seconds))
+            for seconds in (1, 2)
+        ]
+        # Which one is given first is nobody's choice: they lie in the order of their fingerprints.
+        assert code == again
+        assert code in {f"{gift}-0", f"{gift}-1"}
         view = await queries.redemption(SEALER, fan.member_id, made.id)
         assert (view.state, view.completed_at) == ("completed", at(1))
         attempt = service.cancel(redemption_id=made.id, now=START, by_member=fan.member_id)

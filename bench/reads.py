@@ -1,0 +1,192 @@
+"""Reads of the members' API beside bare aiohttp + asyncpg that give the same answers from the same tables.
+
+Both sides verify the same tokens and run on two processes with ten connections each. What ours does besides is what
+is measured: an ended session, limits, request ids, typed answers. Sampled answers are compared, letter by letter.
+"""
+
+import gc
+import json
+import random
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import scrm.points.happenings  # noqa: F401  # registers the events that rules look at
+from app.settings import Settings, sealer
+from bench.callback import run, settings_of
+from bench.database import fresh_database
+from bench.load import Outcome, load
+from bench.report import verdict
+from bench.servers import free_port, serving
+from kit.clock import SystemClock
+from kit.ids import key_of
+from scrm import db
+from scrm.access.tokens import REFRESH, Tokens
+from scrm.accounts.models import Account
+from scrm.accounts.service import add
+from scrm.gifts import catalogue
+from scrm.gifts.catalogue import GiftTerms
+from scrm.gifts.service import redeem
+from scrm.members.service import ENSURE_FANS
+from scrm.points import ledger
+from scrm.points.rulebook import install_preset
+
+APPID = "wxbenchreads00001"
+MEMBERS = 2000
+LINES = 30  # of each member's statement
+GIFTS = 20
+REQUESTS = 12_000
+PATHS = {"me": "/me", "statement": "/points/statement", "gifts": "/gifts"}
+
+
+@dataclass(slots=True)
+class Pair:
+    """One operation at both sides, and what came of it round by round."""
+
+    path: str
+    ours: list[Outcome] = field(default_factory=list)
+    bare: list[Outcome] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        """The median of the rounds' own ratios."""
+        return median(one.rate / other.rate for one, other in zip(self.ours, self.bare, strict=True))
+
+
+async def prepare(settings: Settings, url: str) -> list[int]:
+    """Make a brand with a mall and members with a past, signed in; return their fans, whose sessions have their ids."""
+    now = SystemClock().now()
+    async with db.database(url, pool=4):
+        account_id = await add(
+            sealer(settings), kind="miniprogram", name="读", appid=APPID, secret="0" * 32, token="t" * 8,
+            aes_key=None, mode="plain", now=now,
+        )  # fmt: skip
+        brand_id = int((await Account.get(id=account_id)).brand_id)
+        since = now - timedelta(days=1)
+        await install_preset(brand_id, "zippo", since, since=since)
+        async with db.connection() as raw:
+            await raw.execute(ENSURE_FANS, [account_id] * MEMBERS, [f"reader{n:05}" for n in range(MEMBERS)], now)
+            fans = await raw.fetch("SELECT id, member_id FROM fan ORDER BY id")
+            await raw.execute(
+                """
+                INSERT INTO member_session (id, fan_id, refresh_hash, created_at, expires_at)
+                SELECT id, id, '', $1, $2 FROM fan
+                """,
+                now,
+                now + REFRESH,
+            )
+        for n in range(LINES):
+            when = now - timedelta(hours=n)
+            origin = ledger.Origin("每日签到", "小程序", when, key_of("event", n), "zippo.checkin", 1, when.date())
+            asset = ledger.GROWTH if n % 5 == 4 else ledger.POINTS
+            async with db.transaction() as tx:
+                await ledger.award_many(
+                    tx.connection,
+                    [ledger.Award(key_of("b", n, f["id"]), f["member_id"], asset, n + 1, origin, now) for f in fans],
+                )
+        made = []
+        for n in range(GIFTS):
+            terms = GiftTerms(name=f"积分商品 {n}", price=10 + 60 * n, per_person=1 + n % 2)
+            made.append(await catalogue.create_gift(brand_id=brand_id, kind="virtual", terms=terms, now=now))
+        await catalogue.load_codes(sealer(settings), gift_id=made[0], codes=[f"code-{n}" for n in range(MEMBERS)])
+        for fan in fans[::4]:
+            await redeem(
+                key=key_of("bench", fan["id"]), gift_id=made[0], member_id=fan["member_id"], account_id=account_id,
+                fan_id=fan["id"], now=now,
+            )  # fmt: skip
+        await db.fetch("ANALYZE")
+    return [fan["id"] for fan in fans]
+
+
+def requests_of(path: str, fans: list[int], tokens: Tokens, count: int) -> list[bytes]:
+    """Return requests of random members, each from an address of its own, so that nobody is asked to wait."""
+    now, chance = SystemClock().now(), random.Random(count)
+    headers = [
+        b"Authorization: Bearer %b\r\nX-Forwarded-For: 10.%d.%d.1\r\n\r\n"
+        % (tokens.access(fan, fan, now).encode(), fan // 250, fan % 250)
+        for fan in fans
+    ]
+    head = f"GET /api/mp/{APPID}{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode()
+    return [head + headers[chance.randrange(len(fans))] for _ in range(count)]
+
+
+def play(requests: list[bytes], port: int) -> Outcome:
+    """Load one side."""
+    gc.collect()
+    gc.disable()  # a pause of the generator would be counted as a pause of the server
+    try:
+        return run(load(requests, port))
+    finally:
+        gc.enable()
+
+
+def main(*, quick: bool) -> None:
+    """Run the benchmark and print its numbers and its verdicts."""
+    rounds, share = (3, 4) if quick else (7, 1)
+    with tempfile.TemporaryDirectory(prefix="fensi-bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        url = stack.enter_context(fresh_database(folder))
+        settings = Settings(var=folder, database_url=url)
+        fans = run(prepare(settings, url))
+        key = sealer(settings).key("member tokens")
+        begin = partial(_begin, stack, folder)
+        ours = begin("fensi", ["app", "serve", "--workers", "2", "--port"], [], settings_of(folder, url))
+        bare = begin("bare", ["bench.peers.reads"], [url, key.hex()], {}, processes=2)
+        pairs = {word: Pair(path) for word, path in PATHS.items()}
+        for number in range(rounds + 1):
+            for pair in pairs.values():
+                requests = requests_of(pair.path, fans, Tokens(key), REQUESTS // share)
+                outcomes = play(requests, ours), play(requests, bare)
+                compare(*outcomes)
+                if number:  # the first round warms pools and plans
+                    pair.ours.append(outcomes[0])
+                    pair.bare.append(outcomes[1])
+            if number:
+                rates = (
+                    f"{word} {one.ours[-1].rate:,.0f} and {one.bare[-1].rate:,.0f}/s" for word, one in pairs.items()
+                )
+                print(f"round {number}: {'  '.join(rates)}", flush=True)
+    report(pairs)
+
+
+def _begin(
+    stack: ExitStack, folder: Path, name: str, before: list[str], after: list[str], environment: dict[str, str],
+    processes: int = 1,
+) -> int:  # fmt: skip
+    port = free_port()
+    stack.enter_context(
+        serving(
+            [*before, str(port), *after],
+            port=port,
+            log=folder / f"{name}.log",
+            processes=processes,
+            environment=environment,
+        )
+    )
+    return port
+
+
+def compare(ours: Outcome, bare: Outcome) -> None:
+    """Both sides were asked the same in the same order; what was sampled is the same."""
+    assert len(ours.answers) > 20
+    assert {n: json.loads(body) for n, body in ours.answers.items()} == {
+        n: json.loads(body) for n, body in bare.answers.items()
+    }
+
+
+def report(pairs: dict[str, Pair]) -> None:
+    """Print medians, then the verdicts."""
+    for word, pair in pairs.items():
+        for side, outcomes in (("fensi", pair.ours), ("bare", pair.bare)):
+            print(
+                f"{word:10} {side:6} {median(one.rate for one in outcomes):>8,.0f}/s  "
+                f"p50 {median(one.percentile_ms(50) for one in outcomes):.1f} ms  "
+                f"p99 {median(one.percentile_ms(99) for one in outcomes):.1f} ms  "
+                f"generator busy {median(one.generator_busy for one in outcomes):.0%}"
+            )
+    for word, pair in pairs.items():
+        print(verdict(f"reads-{word}", pair.ratio, 0.6))
