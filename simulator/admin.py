@@ -202,6 +202,7 @@ _FAULT_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "jitter": (_number, "应为秒数"),
     "errcode": (lambda v: type(v) is int, "应为整数"),
     "errmsg": (lambda v: isinstance(v, str), "应为文字"),
+    "say": (lambda v: isinstance(v, str), "应为文字"),
     "drop": (lambda v: v in ("before", "after"), "应为 before 或 after"),
     "status": (lambda v: type(v) is int and 400 <= v <= 599, "应为 HTTP 错误码"),
     "copies": (_pair, "应为 [最少, 最多]"),

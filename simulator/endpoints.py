@@ -150,7 +150,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     if fault is not None:
         await asyncio.sleep(fault.delay)
         if fault.drop == "before":
-            return _hang_up(request)
+            return hang_up(request)
         if fault.status is not None:
             return web.Response(status=fault.status, text="Internal Server Error")
     try:
@@ -160,7 +160,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
         record.errcode = refused.errcode
         answer = refusal(wechat, path, refused)
     if fault is not None and fault.drop == "after":
-        return _hang_up(request)
+        return hang_up(request)
     if isinstance(answer, File):
         headers = {"Content-Disposition": f'attachment; filename="{answer.filename}"'} if answer.filename else {}
         return web.Response(body=answer.data, content_type=answer.content_type, headers=headers)
@@ -225,7 +225,7 @@ def _body(raw: bytes) -> Json:
     return body
 
 
-def _hang_up(request: web.Request) -> web.Response:
+def hang_up(request: web.Request) -> web.Response:
     """Close the connection without an answer."""
     if request.transport is not None:
         request.transport.abort()

@@ -27,6 +27,7 @@ class ApiFault:
     errmsg: str | None = None
     drop: Literal["before", "after"] | None = None
     status: int | None = None  # an HTTP status such as 500
+    say: str | None = None  # what the language model says instead, see simulator.llm
 
     @property
     def text(self) -> str:

@@ -6,7 +6,7 @@ from typing import Self
 
 from aiohttp import web
 
-from simulator import admin, api, endpoints, mini, phone
+from simulator import admin, api, endpoints, llm, mini, phone
 from simulator.actions import Actions
 from simulator.callbacks import Timing
 from simulator.fan import ScriptedFan
@@ -37,7 +37,7 @@ def create_app(
     app[phone.ACTIONS] = Actions(wechat)
     app[phone.PAGES] = phone.Pages(pages)
     client = app[mini.CLIENT] = mini.MiniClient(wechat, timeout=wechat.callbacks.timing.request_timeout)
-    app.add_routes([*endpoints.routes(), *phone.routes(), *mini.routes(), *admin.routes()])
+    app.add_routes([*endpoints.routes(), *llm.routes(), *phone.routes(), *mini.routes(), *admin.routes()])
     snapshot = Snapshot(world, state) if state is not None else None
     if snapshot is not None:
         snapshot.load()
