@@ -49,6 +49,7 @@ MODELS = [
     "scrm.access.models",
     "scrm.staff.models",
     "scrm.assistant.models",
+    "scrm.assistant.answer_models",
 ]
 
 # Postgres errors after which the same transaction may simply be run again. They arrive raw from asyncpg.

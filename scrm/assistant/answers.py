@@ -1,0 +1,107 @@
+"""The record of answers: what the fan was told and why, enough to explain it, to repeat it and to say it only once."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from scrm import db
+from scrm.db import Transaction, command
+
+Outcome = Literal["self_service", "knowledge", "menu", "answered", "doubt", "failed", "over_budget"]
+# Of these the fan learns nothing.
+AT_A_LOSS = ("doubt", "failed", "over_budget")
+# A second time at a loss within this is a reason to offer a person by ourselves.
+SOON = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One answer. `said` went to the fan, `written` is what the model wrote; `cost_micro` in millionths of a fen."""
+
+    key: UUID
+    brand_id: int
+    account_id: int
+    fan_id: int
+    member_id: int
+    outcome: Outcome
+    said: str
+    answered_at: datetime
+    ai: bool = False
+    reason: str = ""
+    detail: str = ""
+    written: str = ""
+    passages: Sequence[Mapping[str, Any]] = ()
+    tools: Sequence[Mapping[str, Any]] = ()
+    choices: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    model: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_micro: int = 0
+    took_ms: int = 0
+
+
+_COLUMNS = tuple(Record.__dataclass_fields__)
+_JSON = {"passages", "tools", "choices"}
+_KEEP = (
+    f"INSERT INTO assistant_answer ({', '.join(_COLUMNS)}) VALUES ("  # noqa: S608  # our own names
+    + ", ".join(f"${n}::jsonb" if name in _JSON else f"${n}" for n, name in enumerate(_COLUMNS, 1))
+    + ") ON CONFLICT (key) DO NOTHING"
+)
+
+
+@command
+async def keep(tx: Transaction, record: Record) -> Record:
+    """Keep a record, and return the one that counts: of two for the same push the first."""
+    values = [_column(getattr(record, name), name) for name in _COLUMNS]
+    await tx.connection.execute(_KEEP, *values)
+    kept = await find(record.key)
+    assert kept is not None  # noqa: S101  # written just now, or before
+    return kept
+
+
+def _column(value: Any, name: str) -> Any:
+    if name in _JSON:
+        return json.dumps(list(value), ensure_ascii=False)
+    # PostgreSQL holds no NUL; a model may well write one.
+    return value.replace("\x00", "") if isinstance(value, str) else value
+
+
+async def find(key: UUID) -> Record | None:
+    """Return why the bot answered a push as it did; None when the assistant had nothing to do with it."""
+    rows = await db.fetch(f"SELECT {', '.join(_COLUMNS)} FROM assistant_answer WHERE key = $1", key)  # noqa: S608  # same
+    if not rows:
+        return None
+    row = dict(rows[0])
+    return Record(**{name: json.loads(value) if name in _JSON else value for name, value in row.items()})
+
+
+async def losses(fan_id: int, now: datetime) -> int:
+    """Return how often in a row, and lately, the assistant was at a loss with a fan."""
+    rows = await db.fetch(
+        "SELECT outcome FROM assistant_answer WHERE fan_id = $1 AND answered_at > $2 ORDER BY id DESC LIMIT 20",
+        fan_id,
+        now - SOON,
+    )
+    count = 0
+    for row in rows:
+        if row["outcome"] not in AT_A_LOSS:
+            break
+        count += 1
+    return count
+
+
+async def latest(brand_id: int, *, before: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """Return a page of a brand's records, newest first; `before` is the last id seen."""
+    rows = await db.fetch(
+        """
+        SELECT id, key, fan_id, member_id, outcome, reason, detail, said, ai, model, cost_micro, took_ms, answered_at
+        FROM assistant_answer WHERE brand_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
+        """,
+        brand_id,
+        2**63 - 1 if before is None else before,
+        limit,
+    )
+    return [dict(row) for row in rows]
