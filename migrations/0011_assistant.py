@@ -23,7 +23,7 @@ DROP_CHECKS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scrm", "0006_access")]
+    dependencies = [("scrm", "0010_knowledge")]
 
     initial = False
 
