@@ -19,6 +19,7 @@ from scrm.outreach.service import oldest_pending
 from web import metrics
 from worker import schedules
 from worker.cards import send_card
+from worker.desk import keep_desk
 from worker.jobs import JobRunner
 from worker.outbox import OutboxWorker
 from worker.profiles import JOB as LEARN_PROFILE
@@ -77,6 +78,7 @@ async def work(settings: Settings, database_url: str) -> None:
                 opened.tasks.spawn(opened.directory.watch(), "directory"),
                 opened.tasks.spawn(opened.engine.keep_leases(), "leases"),
                 opened.tasks.spawn(_look_after(opened), "recovery"),
+                opened.tasks.spawn(keep_desk(opened.clock), "desk"),
             ]
             outbox = OutboxWorker(
                 database_url,

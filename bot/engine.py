@@ -15,7 +15,7 @@ import structlog
 
 from bot.directory import Served
 from bot.isolation import LEASE, Turns
-from bot.late import Composed, TakenOver, compose, finish, takes_passive
+from bot.late import Composed, Finished, TakenOver, compose, finish, takes_passive
 from bot.push_events import ClickEvent, ScanEvent, SubscribeEvent
 from bot.replies import TEXT_LIMIT, Reply, TextReply, from_data, to_data
 from bot.router import NEEDS_WORK, Context, Dispatcher
@@ -253,7 +253,8 @@ class Engine:
             # What it had arranged so far goes with it: half a feature is worse than none.
             context.later.clear()
             context.change = None
-        speaks = job.fan_id is not None and isinstance(job.message, HEARS)
+        # What waited from before is the bot's, and is not mixed with what the staff have to say.
+        speaks = job.fan_id is not None and isinstance(job.message, HEARS) and context.purpose == "answer"
         held = await pushes.held_for(job.fan_id, now) if speaks and job.fan_id is not None else []
         composed = compose(reply, context, held, failed)
         return await self._finish(job, composed)
@@ -261,13 +262,13 @@ class Engine:
     async def _finish(self, job: Job, composed: Composed) -> Reply | None:
         passive = job.finishing = job.passive
         try:
-            state = await finish(job.key, job.fan_id, job.attempts, composed, passive=passive, now=self._clock.now())
+            finished = await finish(job.key, job.fan_id, job.attempts, composed, passive=passive, now=self._clock.now())
         except TakenOver:
-            state = "taken_over"
+            finished = Finished("taken_over", None)
         finally:
             job.finishing = False
-        metrics.PUSHES.labels(job.message.kind, state).inc()
-        return composed.passive if passive and state != "taken_over" else None
+        metrics.PUSHES.labels(job.message.kind, finished.state).inc()
+        return finished.passive
 
     async def _answered_elsewhere(
         self, served: Served, message: Message, key: UUID, accepted: Accepted, arrived: float

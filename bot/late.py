@@ -17,7 +17,9 @@ from kit.ids import key_of
 from scrm.accounts.service import AccountView
 from scrm.db import Transaction, command
 from scrm.outreach import service as outreach
+from scrm.outreach.gate import Purpose
 from scrm.pushes import service as pushes
+from scrm.pushes import silence
 from scrm.pushes.service import DialogueChange, Held
 
 BETWEEN_HELD_AND_NEW = "\n\n"
@@ -39,6 +41,11 @@ class Composed:
     released: tuple[int, ...]
     change: DialogueChange | None
     failed: str
+    purpose: Purpose = "answer"
+
+    def silenced(self) -> "Composed":
+        """Return what is left when the bot may say nothing: what was held stays held."""
+        return Composed(None, (), (), None, self.failed)
 
 
 def compose(reply: Reply | None, context: Context, held: Sequence[Held], failed: str) -> Composed:
@@ -58,6 +65,7 @@ def compose(reply: Reply | None, context: Context, held: Sequence[Held], failed:
         released=tuple(item.id for item in held),
         change=context.change,
         failed=failed,
+        purpose=context.purpose,
     )
 
 
@@ -85,9 +93,17 @@ class TakenOver(Exception):  # noqa: N818  # a signal, not an error
     """Another worker owns the push now: what this one did is undone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a push ended: its state, and what goes back in the request."""
+
+    state: str
+    passive: Reply | None
+
+
 @command
 async def finish(
-    _tx: Transaction,
+    tx: Transaction,
     key: UUID,
     fan_id: int | None,
     attempts: int,
@@ -95,19 +111,23 @@ async def finish(
     *,
     passive: bool,
     now: datetime,
-) -> str:
-    """Store how a push ended and send off what does not go back in the request; returns the push's state.
+) -> Finished:
+    """Store how a push ended and send off what does not go back in the request.
 
     With `passive` the first part is taken as given back in the request; without, the request is gone and
-    everything leaves by the door out. Raises TakenOver, and does nothing, when another worker owns the push.
+    everything leaves by the door out. A bot's answer to a fan whom a person has taken meanwhile is dropped. Raises
+    TakenOver, and does nothing, when another worker owns the push.
     """
+    quiet = fan_id is not None and composed.purpose == "answer" and await silence.holds(tx.connection, fan_id)
+    if quiet:
+        composed = composed.silenced()
     messages = list(composed.following)
     if not passive and composed.passive is not None:
         body = to_customer_message(composed.passive)
         if body is not None:
             messages.insert(0, (body, to_data(composed.passive)))
     goes_first = passive and composed.passive is not None
-    said = await _say(key, fan_id, messages, now, due_at=now + BEHIND if goes_first else now)
+    said = await _say(key, fan_id, messages, now, due_at=now + BEHIND if goes_first else now, purpose=composed.purpose)
     failed = bool(composed.failed) or (said.lost and not passive)
     state = "failed" if failed else "answered" if passive else "late"
     answer = None
@@ -119,7 +139,7 @@ async def finish(
         attempts=attempts,
         state=state,
         answer=answer,
-        reason=composed.failed or said.reason,
+        reason=composed.failed or said.reason or ("with_person" if quiet else ""),
         now=now,
         dialogue=composed.change,
         hold=said.kept,
@@ -127,7 +147,7 @@ async def finish(
     )
     if not mine:
         raise TakenOver
-    return state
+    return Finished(state, composed.passive if passive else None)
 
 
 @dataclass(slots=True)
@@ -143,18 +163,20 @@ async def _say(
     messages: Sequence[tuple[Mapping[str, Any], Mapping[str, Any] | None]],
     now: datetime,
     due_at: datetime,
+    purpose: Purpose,
 ) -> _Said:
     said = _Said([])
     if fan_id is None:
         return said
     for n, (body, reply) in enumerate(messages):
         verdict = await outreach.say(
-            key=key_of("push-answer", key, n), fan_id=fan_id, body=body, purpose="answer", now=now, due_at=due_at
+            key=key_of("push-answer", key, n), fan_id=fan_id, body=body, purpose=purpose, now=now, due_at=due_at
         )
         if verdict.allowed:
             continue
         said.reason = verdict.reason
-        if verdict.reason == "no_capability" and reply is not None:
+        # What the staff's desk says is of this moment: with the fan's next message it would be wrong.
+        if verdict.reason == "no_capability" and reply is not None and purpose == "answer":
             said.kept.append(reply)
         else:
             said.lost = True

@@ -17,6 +17,7 @@ from uuid import UUID
 from bot.replies import Reply
 from bot.wire import Message, UserMessage
 from scrm.accounts.service import AccountView
+from scrm.outreach.gate import Purpose
 from scrm.pushes.service import DialogueChange, RunningDialogue
 from scrm.replies.rules import RuleBook
 
@@ -30,7 +31,9 @@ class Sentinel(Enum):
 
 UNHANDLED: Final = Sentinel.UNHANDLED
 NEEDS_WORK: Final = Sentinel.NEEDS_WORK
-Answer: TypeAlias = Reply | Literal[Sentinel.UNHANDLED] | None
+# A plain function that finds a coroutine is needed after all returns NEEDS_WORK while `context.fan_id` is None, and
+# an awaitable when it is asked again.
+Answer: TypeAlias = Reply | Sentinel | None
 
 
 @dataclass(slots=True)
@@ -52,6 +55,8 @@ class Context:
     # Customer-service bodies to send after the reply, in order.
     later: list[Mapping[str, Any]] = field(default_factory=list)
     change: DialogueChange | None = None
+    # "service" for what is said on behalf of the staff: it is said although the bot is silent for this fan.
+    purpose: Purpose = "answer"
 
     def continue_dialogue(self, name: str, step: str, data: Mapping[str, Any], minutes: float = 10) -> None:
         """Start a dialogue, or go on to its next step; forgotten after `minutes` without an answer."""
@@ -132,7 +137,7 @@ class Dispatcher:
             answer = handler(context)
             if inspect.isawaitable(answer):
                 answer = await answer
-            if answer is not UNHANDLED:
+            if not isinstance(answer, Sentinel):
                 return answer
         return None
 

@@ -1,19 +1,24 @@
 """菜单点击: a menu key is answered by its click rule; a key without one gets a hint instead of silence."""
 
+from collections.abc import Awaitable
+
 from bot.content import say
 from bot.push_events import ClickEvent, ScanCodeWaitEvent
 from bot.replies import TextReply
 from bot.router import Answer, Context, Router
+from handlers.handoff import by_rule
 
 router = Router("menu")
 
 
 @router.on(ClickEvent)
-def click(context: Context) -> Answer:
+def click(context: Context) -> Answer | Awaitable[Answer]:
     """Answer a click by the rule of its key."""
     event = context.message
     assert isinstance(event, ClickEvent)  # noqa: S101  # the router's promise, for the type checker
     rule = context.rules.for_click(event.key)
+    if rule is not None and rule.reply["type"] == "handoff":
+        return by_rule(context, rule.reply)
     return say(context, rule.reply) if rule else TextReply("这个功能正在准备中，敬请期待。")
 
 

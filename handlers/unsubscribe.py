@@ -1,7 +1,8 @@
-"""取消关注: nothing can be said any more; the fan stays known, and a running dialogue ends."""
+"""取消关注: nothing can be said any more; the fan stays known, and a running dialogue or conversation ends."""
 
 from bot.push_events import UnsubscribeEvent
 from bot.router import Answer, Context, Router
+from scrm.conversations.closing import fan_left
 
 router = Router("unsubscribe")
 
@@ -9,5 +10,7 @@ router = Router("unsubscribe")
 @router.on(UnsubscribeEvent)
 async def unsubscribe(context: Context) -> Answer:
     """Say goodbye silently."""
+    assert context.fan_id is not None  # noqa: S101  # an unfollow is always somebody's
+    await fan_left(fan_id=context.fan_id, now=context.now)
     context.end_dialogue()
     return None

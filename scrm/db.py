@@ -50,6 +50,8 @@ MODELS = [
     "scrm.staff.models",
     "scrm.assistant.models",
     "scrm.assistant.answer_models",
+    "scrm.conversations.models",
+    "scrm.conversations.desk_models",
 ]
 
 # Postgres errors after which the same transaction may simply be run again. They arrive raw from asyncpg.

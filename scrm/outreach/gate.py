@@ -30,6 +30,8 @@ class Facts:
     following: bool
     windows: tuple[Window, ...]
     now: datetime
+    # The bot's own words while a person looks after the fan, or is awaited.
+    silenced: bool = False
 
     def as_data(self) -> dict[str, Any]:
         """Return the facts as JSON data for the decision record."""
@@ -43,6 +45,7 @@ class Facts:
                 for window in self.windows
             ],
             "now": self.now.isoformat(),
+            "silenced": self.silenced,
         }
 
 
@@ -57,9 +60,11 @@ class Verdict:
 def decide(facts: Facts) -> Verdict:
     """Decide on a customer-service message.
 
-    Reasons: account_disabled, no_capability (would be 48001), not_following (43004), window_closed (45015),
-    count_exhausted (45047), and window:<scene> when allowed.
+    Reasons: with_person (the bot's words while a person looks after the fan), account_disabled, no_capability (would
+    be 48001), not_following (43004), window_closed (45015), count_exhausted (45047), and window:<scene> when allowed.
     """
+    if facts.silenced:
+        return Verdict(False, "with_person")
     if not facts.enabled:
         return Verdict(False, "account_disabled")
     if "custom" not in CAPABILITIES[facts.account_kind, facts.verified]:

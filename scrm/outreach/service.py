@@ -1,10 +1,10 @@
 """Commands of the door out: ask to say something, and settle what became of it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from scrm import db
@@ -15,18 +15,37 @@ from scrm.outreach.gate import Facts, Purpose, Verdict, decide
 from scrm.outreach.ports import Delivery, Outcome
 from scrm.outreach.windows import LONGEST, OPENS, open_windows
 
+# What else follows, in the same transaction, from messages that came to an end or were put off; given their ids.
+Consequence: TypeAlias = Callable[[Connection, Sequence[int]], Awaitable[None]]
+_CONSEQUENCES: list[Consequence] = []
+
+
+def listen(consequence: Consequence) -> None:
+    """Let a higher noun act on how deliveries end; to be called once, when its module is imported."""
+    _CONSEQUENCES.append(consequence)
+
+
+async def _follow(raw: Connection, message_ids: Sequence[int]) -> None:
+    for consequence in _CONSEQUENCES if message_ids else ():
+        await consequence(raw, message_ids)
+
+
 # A window that closes within this is taken as closed: the message still has to travel.
 MARGIN = timedelta(seconds=2)
 
 
-async def facts_about(raw: Connection, fan_id: int, now: datetime, *, except_message: int | None = None) -> Facts:
+async def facts_about(
+    raw: Connection, fan_id: int, now: datetime, *, purpose: Purpose = "service", except_message: int | None = None
+) -> Facts:
     """Gather what the gate looks at, from the timeline and the outbox. Raises NotFound for an unknown fan.
 
     `except_message` leaves one outbox row out of the count: the one whose turn to be delivered it is.
     """
     fan = await raw.fetchrow(
         """
-        SELECT f.member_id, f.account_id, f.following, f.follow_changed_at, a.kind, a.verified, a.enabled
+        SELECT f.member_id, f.account_id, f.following, f.follow_changed_at, a.kind, a.verified, a.enabled,
+               -- scrm.pushes.silence
+               EXISTS (SELECT FROM dialogue d WHERE d.fan_id = f.id AND d.name = 'person') AS with_person
         FROM fan f JOIN account a ON a.id = f.account_id WHERE f.id = $1
         """,
         fan_id,
@@ -63,7 +82,8 @@ async def facts_about(raw: Connection, fan_id: int, now: datetime, *, except_mes
     # from before our time, or one whose return never reached us.
     changed = fan["follow_changed_at"]
     following = fan["following"] or any(changed is None or at > changed for at in acts.values())
-    return Facts(fan["kind"], fan["verified"], fan["enabled"], following, tuple(windows), now)
+    silenced = purpose == "answer" and fan["with_person"]
+    return Facts(fan["kind"], fan["verified"], fan["enabled"], following, tuple(windows), now, silenced)
 
 
 @command
@@ -88,7 +108,7 @@ async def say(
     before = await raw.fetchrow("SELECT allowed, reason FROM outreach_decision WHERE key = $1", key)
     if before is not None:
         return Verdict(before["allowed"], before["reason"])
-    facts = await facts_about(raw, fan_id, now)
+    facts = await facts_about(raw, fan_id, now, purpose=purpose)
     verdict = decide(facts)
     decision = await raw.fetchval(
         """
@@ -180,8 +200,11 @@ async def start_sending(raw: Connection, items: Sequence[tuple[int, datetime, da
     """
     outcomes: list[str | None] = []
     for message_id, now, lease_until in items:
-        fan_id = await raw.fetchval("SELECT fan_id FROM outbox WHERE id = $1", message_id)
-        verdict = decide(await facts_about(raw, fan_id, now, except_message=message_id))
+        row = await raw.fetchrow(
+            "SELECT o.fan_id, d.purpose FROM outbox o JOIN outreach_decision d ON d.id = o.decision_id WHERE o.id = $1",
+            message_id,
+        )
+        verdict = decide(await facts_about(raw, row["fan_id"], now, purpose=row["purpose"], except_message=message_id))
         if verdict.allowed:
             mine = await raw.fetchval(
                 """
@@ -203,6 +226,7 @@ async def start_sending(raw: Connection, items: Sequence[tuple[int, datetime, da
             verdict.reason,
         )
         outcomes.append(verdict.reason)
+        await _follow(raw, [message_id])
     return outcomes
 
 
@@ -239,6 +263,7 @@ async def settle(raw: Connection, items: Sequence[tuple[int, Delivery, datetime]
         ],
         [now for _, _, now in ordered],
     )
+    await _follow(raw, [message_id for message_id, _, _ in ordered])
     return [None] * len(items)
 
 
@@ -259,6 +284,7 @@ async def recover(tx: Transaction, *, now: datetime) -> tuple[int, int]:
         "WHERE state = 'sending' AND lease_until <= $1 RETURNING id",
         now,
     )
+    await _follow(raw, [row["id"] for row in unknown])
     return len(back), len(unknown)
 
 

@@ -19,6 +19,7 @@ from scrm.events import kinds
 from scrm.events.kinds import Appended
 from scrm.events.service import run_consequences
 from scrm.members.service import ENSURE_FANS
+from scrm.pushes.silence import PERSON
 
 
 @dataclass(slots=True)  # not frozen: one is made for every push, and freezing doubles what that costs
@@ -330,7 +331,7 @@ async def finish(
         return True
     await raw.execute("DELETE FROM turn WHERE fan_id = $1 AND push_key = $2", fan_id, key)
     if dialogue is not None:
-        await _change_dialogue(raw, fan_id, dialogue)
+        await change_dialogue(raw, fan_id, dialogue)
     if released:
         await raw.execute("DELETE FROM held_reply WHERE id = ANY($1::bigint[])", list(released))
     for reply in hold:
@@ -346,21 +347,24 @@ async def finish(
     return True
 
 
-async def _change_dialogue(raw: Connection, fan_id: int, change: DialogueChange) -> None:
+async def change_dialogue(raw: Connection, fan_id: int, change: DialogueChange) -> None:
+    """Start, continue or end the fan's dialogue; while silence holds (scrm.pushes.silence) nothing changes."""
     if change.name is None:
-        await raw.execute("DELETE FROM dialogue WHERE fan_id = $1", fan_id)
+        await raw.execute("DELETE FROM dialogue WHERE fan_id = $1 AND name <> $2", fan_id, PERSON)
         return
     await raw.execute(
         """
         INSERT INTO dialogue (fan_id, name, step, data, expires_at) VALUES ($1, $2, $3, $4::jsonb, $5)
         ON CONFLICT (fan_id) DO UPDATE
         SET name = excluded.name, step = excluded.step, data = excluded.data, expires_at = excluded.expires_at
+        WHERE dialogue.name <> $6
         """,
         fan_id,
         change.name,
         change.step,
         json.dumps(change.data or {}, ensure_ascii=False),
         change.expires_at,
+        PERSON,
     )
 
 

@@ -45,14 +45,33 @@ class MiniProgramCard(_Content):
     thumb_media_id: str = Field(min_length=1, max_length=512)
 
 
+class Handoff(_Content):
+    """No words of the bot's: a person is asked for, of the queue `skill` (its code; "" is the general queue)."""
+
+    type: Literal["handoff"]
+    skill: str = Field(default="", max_length=32)
+
+
 Content = Annotated[Text | Image | News | MiniProgramCard, Field(discriminator="type")]
-_ADAPTER: TypeAdapter[Text | Image | News | MiniProgramCard] = TypeAdapter(Content)
+_ADAPTER: TypeAdapter[Any] = TypeAdapter(Content)
+_RULES_ADAPTER: TypeAdapter[Any] = TypeAdapter(
+    Annotated[Text | Image | News | MiniProgramCard | Handoff, Field(discriminator="type")]
+)
 
 
 def check(data: object) -> dict[str, Any]:
     """Return reply data that is well formed; raises Invalid naming the field that is not."""
+    return _checked(_ADAPTER, data)
+
+
+def check_rule(data: object) -> dict[str, Any]:
+    """As `check`, for what a rule may do besides: hand over to a person."""
+    return _checked(_RULES_ADAPTER, data)
+
+
+def _checked(adapter: TypeAdapter[Any], data: object) -> dict[str, Any]:
     try:
-        return _ADAPTER.validate_python(data).model_dump()
+        return adapter.validate_python(data).model_dump()  # type: ignore[no-any-return]  # of one of the models above
     except ValidationError as error:
         # The first part of a place is the type whose model was tried, and no field of the reply.
         where = ".".join(["reply", *(str(part) for part in error.errors()[0]["loc"][1:])])

@@ -7,7 +7,7 @@ from typing import Any
 from scrm import db
 from scrm.db import Transaction, command
 from scrm.errors import Invalid
-from scrm.replies.content import check
+from scrm.replies.content import check, check_rule
 from scrm.replies.models import ReplyRule, Welcome
 from scrm.replies.rules import PATTERN_LIMIT, Rule, RuleBook, compile_pattern
 
@@ -38,7 +38,7 @@ async def set_rule(
         account_id=account_id,
         match=match,
         pattern=pattern,
-        defaults={"reply": check(reply), "priority": priority, "enabled": enabled, "created_at": now},
+        defaults={"reply": check_rule(reply), "priority": priority, "enabled": enabled, "created_at": now},
     )
     return rule.id
 

@@ -53,6 +53,10 @@ PARTIAL = {
         ),
         "ledger_lot_expiry_idx": "btree (expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL",
     },
+    "conversation": {
+        "conversation_open_fan_idx": "btree (fan_id) WHERE state <> closed",
+        "conversation_live_idx": "btree (brand_id, last_at, id) WHERE state <> closed",
+    },
     "ledger_posting": {
         "ledger_posting_statement_idx": "btree (holder_id, asset, entry_id) WHERE holder_id IS NOT NULL",
     },

@@ -75,6 +75,7 @@ class TestSay:
             "following": True,
             "windows": [{"scene": "message", "closes_at": at(48 * 3600).isoformat(), "left": 5}],
             "now": at(1).isoformat(),
+            "silenced": False,
         }
         (message,) = await fetch("SELECT * FROM outbox")
         assert (message["decision_id"], message["account_id"], message["fan_id"]) == (decision["id"], account, fan.id)

@@ -1,0 +1,287 @@
+"""Reading conversations for the inbox: my, waiting and all lists, one conversation, and what was said with a fan."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from scrm import db
+from scrm.conversations.changes import KINDS, NOTE
+from scrm.conversations.lines import MESSAGES
+from scrm.outreach.windows import SCENES
+
+View = Literal["mine", "waiting", "all"]
+# The last row seen: (priority, moment, id), as `InboxRow.cursor` gives it.
+Cursor = tuple[int, datetime, int]
+_WINDOW = SCENES["official"]["message"]
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """One line of the inbox. `window_closes_at` is when the 48 hours end, `messages_left` of the five in them."""
+
+    id: int
+    fan_id: int
+    member_id: int
+    account_id: int
+    account: str
+    state: str
+    desk: str
+    skill: str
+    staff_id: int | None
+    reason: str
+    priority: int
+    opened_at: datetime
+    waiting_since: datetime | None
+    answer_due_at: datetime | None
+    alarmed_at: datetime | None
+    promised_until: datetime | None
+    snoozed_until: datetime | None
+    last_at: datetime
+    last_from: str
+    last_line: str
+    unread: int
+    window_closes_at: datetime | None
+    messages_left: int
+    following: bool
+
+    def cursor(self, view: View) -> Cursor:
+        """Return where this row stands in a list, to ask for what follows it."""
+        if view == "waiting":
+            return self.priority, self.waiting_since or self.last_at, self.id
+        return 0, self.last_at, self.id
+
+
+_ROW = """
+SELECT c.id, c.fan_id, c.member_id, c.account_id, a.name AS account, c.state, c.desk, c.skill, c.staff_id, c.reason,
+       c.priority, c.opened_at, c.waiting_since, c.answer_due_at, c.alarmed_at, c.promised_until, c.snoozed_until,
+       c.last_at, c.last_from, c.last_line, greatest(c.heard - coalesce(r.seen, 0), 0) AS unread,
+       CASE WHEN c.last_fan_message_at + $2::interval > $1::timestamptz THEN c.last_fan_message_at + $2::interval END
+           AS window_closes_at,
+       CASE WHEN c.last_fan_message_at + $2::interval > $1::timestamptz THEN greatest($3::int - sent.n, 0) ELSE 0 END
+           AS messages_left,
+       f.following
+FROM conversation c
+JOIN account a ON a.id = c.account_id
+JOIN fan f ON f.id = c.fan_id
+LEFT JOIN conversation_read r ON r.conversation_id = c.id AND r.staff_id = $5
+-- As scrm.outreach.service.facts_about counts them.
+CROSS JOIN LATERAL (
+    SELECT count(*)::int AS n FROM outbox o
+    WHERE o.fan_id = c.fan_id AND coalesce(o.sent_at, greatest(o.created_at, o.due_at)) >= c.last_fan_message_at
+      AND o.state IN ('pending', 'claimed', 'sending', 'sent', 'unknown')
+) sent
+WHERE c.brand_id = $4 AND
+"""
+_LISTS: dict[View, str] = {
+    "mine": """c.state = 'staff' AND c.staff_id = $5
+  AND ($6::timestamptz IS NULL OR (c.last_at, c.id) < ($6, $7::bigint)) AND $8::int IS NOT NULL
+ORDER BY c.last_at DESC, c.id DESC LIMIT $9""",
+    "waiting": """c.state = 'waiting'
+  AND ($6::timestamptz IS NULL OR (-c.priority, c.waiting_since, c.id) > (-$8::int, $6, $7::bigint))
+ORDER BY c.priority DESC, c.waiting_since, c.id LIMIT $9""",
+    "all": """c.state <> 'closed'
+  AND ($6::timestamptz IS NULL OR (c.last_at, c.id) < ($6, $7::bigint)) AND $8::int IS NOT NULL
+ORDER BY c.last_at DESC, c.id DESC LIMIT $9""",
+}
+
+
+async def inbox(
+    *, brand_id: int, staff_id: int, view: View, now: datetime, after: Cursor | None = None, limit: int = 50
+) -> list[InboxRow]:
+    """Return a page of a brand's open conversations as one of the staff sees them.
+
+    `mine` and `all` begin with what was said last, `waiting` with who is next.
+    """
+    priority, moment, last = after or (0, None, 0)
+    rows = await db.fetch(
+        _ROW + _LISTS[view],
+        now,
+        _WINDOW.lasts,
+        _WINDOW.limit,
+        brand_id,
+        staff_id,
+        moment,
+        last,
+        priority,
+        limit,
+    )
+    return [InboxRow(**dict(row)) for row in rows]
+
+
+async def one(*, conversation_id: int, brand_id: int, staff_id: int, now: datetime) -> InboxRow | None:
+    """Return a conversation of a brand as one of the staff sees it, open or closed."""
+    rows = await db.fetch(_ROW + "c.id = $6", now, _WINDOW.lasts, _WINDOW.limit, brand_id, staff_id, conversation_id)
+    return InboxRow(**dict(rows[0])) if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Whoever looks after a fan, or is awaited."""
+
+    conversation_id: int
+    state: str
+    desk: str
+    asked_by: UUID | None
+
+
+async def serving(fan_id: int) -> Serving | None:
+    """Return the fan's conversation if it waits or somebody has it."""
+    rows = await db.fetch(
+        """
+        SELECT id AS conversation_id, state, desk, asked_by FROM conversation
+        WHERE fan_id = $1 AND state IN ('waiting', 'staff')
+        """,
+        fan_id,
+    )
+    return Serving(**dict(rows[0])) if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many open conversations each list holds, and how many of mine have something unread."""
+
+    mine: int
+    waiting: int
+    all: int
+    unread: int
+
+
+async def counts(*, brand_id: int, staff_id: int) -> Counts:
+    """Return the numbers beside the inbox's lists."""
+    rows = await db.fetch(
+        """
+        SELECT count(*) FILTER (WHERE c.state = 'staff' AND c.staff_id = $2) AS mine,
+               count(*) FILTER (WHERE c.state = 'waiting') AS waiting,
+               count(*) AS all,
+               count(*) FILTER (
+                   WHERE c.state = 'staff' AND c.staff_id = $2 AND c.heard > coalesce(r.seen, 0)
+               ) AS unread
+        FROM conversation c LEFT JOIN conversation_read r ON r.conversation_id = c.id AND r.staff_id = $2
+        WHERE c.brand_id = $1 AND c.state <> 'closed'
+        """,
+        brand_id,
+        staff_id,
+    )
+    return Counts(**dict(rows[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of what was said and done. `source` and `id` tell it apart, `body` is the fan's payload or ours.
+
+    source: fan (`kind` is the event's) · bot (a passive answer; shown as long as its push is kept) · outbox (`kind`
+    is staff, handoff, closing or answer; `state` of the delivery with the platform's `detail`) · note · system (`kind`
+    is a change's, `title` what it is called).
+    """
+
+    at: datetime
+    source: str
+    id: int
+    kind: str
+    title: str
+    body: dict[str, Any]
+    state: str
+    detail: str
+    staff_id: int | None
+    to_staff_id: int | None
+
+    @property
+    def cursor(self) -> tuple[datetime, int, int]:
+        """Where this line stands, to ask for those before it."""
+        return self.at, _RANK[self.source], self.id
+
+
+_RANK = {"fan": 0, "bot": 1, "system": 2, "note": 2, "outbox": 3}
+_TRANSCRIPT = """
+WITH me AS (
+    SELECT fan_id, member_id FROM conversation WHERE id = $1 AND brand_id = $2
+), heard AS (
+    SELECT e.occurred_at AS at, 0 AS rank, e.id, e.kind, e.payload AS body, e.key
+    FROM me JOIN event e ON e.member_id = me.member_id AND e.fan_id = me.fan_id
+    WHERE e.kind = ANY($3::text[]) AND ($4::timestamptz IS NULL OR e.occurred_at <= $4)
+      AND ($4::timestamptz IS NULL OR (e.occurred_at, 0, e.id) < ($4, $5::int, $6::bigint))
+    ORDER BY e.occurred_at DESC, e.id DESC LIMIT $7
+), answered AS (
+    -- What the bot answered stands with the push, as long as that is kept.
+    SELECT h.at, 1 AS rank, h.id, p.answer AS body
+    FROM (
+        SELECT e.occurred_at AS at, e.id, e.key FROM me JOIN event e ON e.member_id = me.member_id
+         AND e.fan_id = me.fan_id
+        WHERE e.kind LIKE 'wechat.%' AND ($4::timestamptz IS NULL OR e.occurred_at <= $4)
+          AND ($4::timestamptz IS NULL OR (e.occurred_at, 1, e.id) < ($4, $5::int, $6::bigint))
+        ORDER BY e.occurred_at DESC, e.id DESC LIMIT $7
+    ) h JOIN push p ON p.key = h.key
+    WHERE p.answer IS NOT NULL AND p.answer->>'type' <> 'none'
+), changed AS (
+    SELECT k.at, 2 AS rank, k.id, k.kind, k.text, k.reason, k.skill, k.staff_id, k.to_staff_id
+    FROM me JOIN conversation_change k ON k.fan_id = me.fan_id
+    WHERE $4::timestamptz IS NULL OR (k.at, 2, k.id) < ($4, $5::int, $6::bigint)
+    ORDER BY k.at DESC, k.id DESC LIMIT $7
+), said AS (
+    SELECT o.created_at AS at, 3 AS rank, o.id, coalesce(m.kind, d.purpose) AS kind, o.body, o.state, o.detail,
+           m.staff_id
+    FROM me JOIN outbox o ON o.fan_id = me.fan_id
+    JOIN outreach_decision d ON d.id = o.decision_id
+    LEFT JOIN conversation_message m ON m.key = d.key
+    WHERE $4::timestamptz IS NULL OR (o.created_at, 3, o.id) < ($4, $5::int, $6::bigint)
+    ORDER BY o.created_at DESC, o.id DESC LIMIT $7
+)
+SELECT * FROM (
+    SELECT at, rank, id, 'fan' AS source, kind, body::text, '' AS state, '' AS detail, NULL::bigint AS staff_id,
+           NULL::bigint AS to_staff_id
+    FROM heard
+    UNION ALL
+    SELECT at, rank, id, 'bot', 'answer', body::text, '', '', NULL, NULL FROM answered
+    UNION ALL
+    SELECT at, rank, id, CASE WHEN kind = $8 THEN 'note' ELSE 'system' END, kind,
+           jsonb_build_object('text', text, 'reason', reason, 'skill', skill)::text, '', '', staff_id, to_staff_id
+    FROM changed
+    UNION ALL
+    SELECT at, rank, id, 'outbox', kind, body::text, state, detail, staff_id, NULL FROM said
+) line
+ORDER BY at DESC, rank DESC, id DESC LIMIT $7
+"""
+
+
+async def transcript(
+    *, conversation_id: int, brand_id: int, before: tuple[datetime, int, int] | None = None, limit: int = 50
+) -> list[Line]:
+    """Return a page of all that was said with the conversation's fan, newest first, also before it was opened.
+
+    `before` is the cursor of the last line seen. Another brand's conversation has no lines. A fan's message has its
+    moment at WeChat, in whole seconds.
+    """
+    moment, rank, last = before or (None, 0, 0)
+    rows = await db.fetch(_TRANSCRIPT, conversation_id, brand_id, list(MESSAGES), moment, rank, last, limit, NOTE)
+    return [
+        Line(
+            at=row["at"],
+            source=row["source"],
+            id=row["id"],
+            kind=row["kind"],
+            title=KINDS.get(row["kind"], ""),
+            body=json.loads(row["body"]),
+            state=row["state"],
+            detail=row["detail"],
+            staff_id=row["staff_id"],
+            to_staff_id=row["to_staff_id"],
+        )
+        for row in rows
+    ]
+
+
+async def present(*, brand_id: int, now: datetime) -> list[dict[str, Any]]:
+    """Return a brand's seats: staff_id, capacity, skills, whether present, and how many conversations they have."""
+    rows = await db.fetch(
+        """
+        SELECT s.staff_id, s.capacity, s.skills, coalesce(s.present_until > $2, false) AS present,
+               count(c.id) FILTER (WHERE c.snoozed_until IS NULL OR c.snoozed_until <= $2) AS load
+        FROM seat s LEFT JOIN conversation c ON c.staff_id = s.staff_id AND c.state = 'staff'
+        WHERE s.brand_id = $1 GROUP BY s.staff_id ORDER BY s.staff_id
+        """,
+        brand_id,
+        now,
+    )
+    return [{**dict(row), "skills": json.loads(row["skills"])} for row in rows]

@@ -1,0 +1,1 @@
+"""Conversations: queues, seats, shifts, promises."""
