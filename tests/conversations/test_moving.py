@@ -1,5 +1,7 @@
 """A conversation between the bot, the queue and people: each command once, with its reason, and the bot silent."""
 
+from typing import Any
+
 import pytest
 
 from kit.ids import key_of
@@ -139,7 +141,12 @@ class TestTaking:
         office = await open_office()
         staff, rival = await office.seat(), await office.seat(0)
         conversation = (await office.asks(await office.fan("人工"))).conversation_id
-        given = {"conversation_id": conversation, "brand_id": office.brand, "staff_id": rival, "now": at(1)}
+        given: dict[str, Any] = {
+            "conversation_id": conversation,
+            "brand_id": office.brand,
+            "staff_id": rival,
+            "now": at(1),
+        }
         assert await code_of(office.says(conversation, rival)) == "not_owner"
         assert await code_of(service.transfer(**given, key=key_of(1), to_skill="")) == "not_owner"
         assert await code_of(service.return_to_bot(**given)) == "not_owner"
@@ -153,7 +160,12 @@ class TestPassingOn:
         office = await open_office()
         staff, colleague, gone = await office.seat(), await office.seat(0), await office.seat(0, present=False)
         conversation = (await office.asks(await office.fan("人工"))).conversation_id
-        given = {"conversation_id": conversation, "brand_id": office.brand, "now": at(1), "note": "要开发票"}
+        given: dict[str, Any] = {
+            "conversation_id": conversation,
+            "brand_id": office.brand,
+            "now": at(1),
+            "note": "要开发票",
+        }
         assert await code_of(service.transfer(**given, staff_id=staff, key=key_of(1), to_staff_id=gone)) == "absent"
         assert (
             await code_of(service.transfer(**given, staff_id=staff, key=key_of(1), to_staff_id=staff), Invalid)
@@ -170,7 +182,12 @@ class TestPassingOn:
         office = await open_office()
         staff = await office.seat(5, "售后")
         conversation = (await office.asks(await office.fan("人工"))).conversation_id
-        given = {"conversation_id": conversation, "brand_id": office.brand, "staff_id": staff, "now": at(1)}
+        given: dict[str, Any] = {
+            "conversation_id": conversation,
+            "brand_id": office.brand,
+            "staff_id": staff,
+            "now": at(1),
+        }
         with pytest.raises(Invalid):
             await service.transfer(**given, key=key_of(2), to_skill="没有")
         await service.transfer(**given, key=key_of(2), to_skill="售后")
@@ -187,7 +204,7 @@ class TestPassingOn:
         staff = await office.seat()
         fan = await office.fan("人工")
         conversation = (await office.asks(fan)).conversation_id
-        given = {"conversation_id": conversation, "brand_id": office.brand, "staff_id": staff}
+        given: dict[str, Any] = {"conversation_id": conversation, "brand_id": office.brand, "staff_id": staff}
         for second in (1, 2):
             await service.return_to_bot(**given, now=at(second))
         assert await state(conversation) == ("bot", None)
@@ -201,7 +218,7 @@ class TestPassingOn:
         fan = await office.fan("人工")
         conversation = (await office.asks(fan)).conversation_id
         await office.says(conversation, staff, when=1)
-        given = {"conversation_id": conversation, "brand_id": office.brand, "staff_id": staff}
+        given: dict[str, Any] = {"conversation_id": conversation, "brand_id": office.brand, "staff_id": staff}
         with pytest.raises(Invalid):
             await service.snooze(**given, until=at(1), now=at(1))
         await service.snooze(**given, until=at(30), now=at(1))
@@ -284,7 +301,12 @@ class TestEnding:
         fan = await office.fan("人工")
         conversation = (await office.asks(fan)).conversation_id
         await office.says(conversation, staff, "好的", 1)
-        given = {"conversation_id": conversation, "brand_id": office.brand, "staff_id": staff, "summary": " 已退款 "}
+        given: dict[str, Any] = {
+            "conversation_id": conversation,
+            "brand_id": office.brand,
+            "staff_id": staff,
+            "summary": " 已退款 ",
+        }
         assert [await closing.close(**given, now=at(n)) for n in (2, 3)] == [True, False]
         assert await outbox(fan.id) == ["好的", SCORE]
         assert not await silent(fan.id)
