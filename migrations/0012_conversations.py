@@ -46,7 +46,7 @@ DROP_CHECKS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scrm", "0006_access")]
+    dependencies = [("scrm", "0011_assistant")]
 
     initial = False
 
