@@ -1,17 +1,15 @@
 """The points mall: gifts, redeeming, and what became of what was redeemed."""
 
-from dataclasses import asdict
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from miniprogram_api.surface import SURFACE, Call, Moment, Page, RowId, Taken, Text
+from miniprogram_api.surface import SURFACE, Call, Moment, Page, RowId, Shown, Taken, Text
 from scrm.errors import Conflict, Forbidden, NotFound
 from scrm.gifts import queries, service
-from scrm.gifts.queries import RedemptionView
 
 
-class Gift(BaseModel):
+class Gift(Shown):
     """A gift; `why_not` lists the codes of what stands against redeeming it now, empty: go ahead."""
 
     id: int
@@ -27,7 +25,10 @@ class Gift(BaseModel):
     why_not: list[str]
 
 
-class GiftList(BaseModel):
+_OF_A_GIFT = [name for name in Gift.model_fields if name != "why_not"]
+
+
+class GiftList(Shown):
     """The mall."""
 
     items: list[Gift]
@@ -39,7 +40,7 @@ class Redeem(Taken):
     address_id: RowId | None = None
 
 
-class ParcelAddress(BaseModel):
+class ParcelAddress(Shown):
     """Where it is sent, masked."""
 
     name: str
@@ -48,7 +49,7 @@ class ParcelAddress(BaseModel):
     detail: str
 
 
-class Redemption(BaseModel):
+class Redemption(Shown):
     """A redemption: placed → shipped → completed, or cancelled."""
 
     id: int
@@ -68,7 +69,7 @@ class Redemption(BaseModel):
     address: ParcelAddress | None
 
 
-class RedemptionList(BaseModel):
+class RedemptionList(Shown):
     """A page of redemptions, newest first, without addresses; `next` goes into `before`, null at the end."""
 
     items: list[Redemption]
@@ -91,9 +92,8 @@ class Code(BaseModel):
 async def gifts(call: Call) -> GiftList:
     """积分商城."""
     offers = await queries.mall(call.account.brand_id, now=call.now, member_id=call.me.member_id)
-    return GiftList(
-        items=[Gift.model_validate(asdict(offer.gift) | {"why_not": list(offer.why_not)}) for offer in offers]
-    )
+    items = [{name: getattr(one.gift, name) for name in _OF_A_GIFT} | {"why_not": one.why_not} for one in offers]
+    return GiftList.model_validate({"items": items})
 
 
 @SURFACE.post("/gifts/{gift_id}/redeem", errors=[NotFound, Conflict, Forbidden])
@@ -117,7 +117,7 @@ async def redemptions(call: Call, query: Page) -> RedemptionList:
     """我的兑换."""
     found = await queries.redemptions(call.me.member_id, before=query.before, limit=query.limit + 1)
     shown = found[: query.limit]
-    return RedemptionList(items=[_view(one) for one in shown], next=shown[-1].id if len(found) > query.limit else None)
+    return RedemptionList.model_validate({"items": shown, "next": shown[-1].id if len(found) > query.limit else None})
 
 
 @SURFACE.get("/redemptions/{redemption_id}", errors=[NotFound])
@@ -143,8 +143,5 @@ async def show_code(call: Call, redemption_id: int) -> Code:
 
 
 async def _one(call: Call, redemption_id: int) -> Redemption:
-    return _view(await queries.redemption(call.parts.sealer, call.me.member_id, redemption_id))
-
-
-def _view(found: RedemptionView) -> Redemption:
-    return Redemption.model_validate(asdict(found))
+    found = await queries.redemption(call.parts.sealer, call.me.member_id, redemption_id)
+    return Redemption.model_validate(found)

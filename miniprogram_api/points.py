@@ -1,17 +1,16 @@
 """Points and growth: what a member has, the statement line by line, and what is still to come."""
 
-from dataclasses import asdict
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from miniprogram_api.surface import SURFACE, Asset, Call, Moment, Page, Taken
+from miniprogram_api.surface import SURFACE, Asset, Call, Moment, Page, Shown, Taken
 from scrm import db
 from scrm.points import queries
-from scrm.points.ledger import GROWTH, POINTS, Holding
+from scrm.points.ledger import GROWTH, POINTS
 
 
-class HoldingView(BaseModel):
+class HoldingView(Shown):
     """What there is, what is owed, and what may be spent."""
 
     balance: int
@@ -19,7 +18,7 @@ class HoldingView(BaseModel):
     spendable: int
 
 
-class Holdings(BaseModel):
+class Holdings(Shown):
     """Points and growth."""
 
     points: HoldingView
@@ -32,7 +31,7 @@ class StatementQuery(Page):
     asset: Asset = "points"
 
 
-class Line(BaseModel):
+class Line(Shown):
     """A line of a statement: the signed amount, what for, where; `event_key` links it to what happened."""
 
     id: int
@@ -46,14 +45,14 @@ class Line(BaseModel):
     rule: str
 
 
-class Statement(BaseModel):
+class Statement(Shown):
     """A page of a statement, newest first; `next` goes into `before` for the following page, null at the end."""
 
     items: list[Line]
     next: int | None
 
 
-class ComingLine(BaseModel):
+class ComingLine(Shown):
     """An award that matures later (待到账)."""
 
     id: int
@@ -69,7 +68,7 @@ class ComingQuery(Taken):
     limit: int = Field(default=20, ge=1, le=100)
 
 
-class Coming(BaseModel):
+class Coming(Shown):
     """What is still to come, the soonest first."""
 
     items: list[ComingLine]
@@ -80,7 +79,7 @@ async def points(call: Call) -> Holdings:
     """积分和成长值余额."""
     async with db.connection() as raw:
         mine = {asset: await queries.holding(raw, call.me.member_id, asset, call.now) for asset in (POINTS, GROWTH)}
-    return Holdings(points=_view(mine[POINTS]), growth=_view(mine[GROWTH]))
+    return Holdings.model_validate(mine)
 
 
 @SURFACE.get("/points/statement")
@@ -88,18 +87,11 @@ async def statement(call: Call, query: StatementQuery) -> Statement:
     """积分或成长值明细."""
     lines = await queries.statement(call.me.member_id, query.asset, before=query.before, limit=query.limit + 1)
     shown = lines[: query.limit]
-    return Statement(
-        items=[Line.model_validate(asdict(line)) for line in shown],
-        next=shown[-1].id if len(lines) > query.limit else None,
-    )
+    return Statement.model_validate({"items": shown, "next": shown[-1].id if len(lines) > query.limit else None})
 
 
 @SURFACE.get("/points/coming")
 async def coming(call: Call, query: ComingQuery) -> Coming:
     """待到账的积分或成长值."""
     found = await queries.coming(call.me.member_id, query.asset, limit=query.limit)
-    return Coming(items=[ComingLine.model_validate(asdict(one)) for one in found])
-
-
-def _view(holding: Holding) -> HoldingView:
-    return HoldingView(balance=holding.balance, debt=holding.debt, spendable=holding.spendable)
+    return Coming.model_validate({"items": found})

@@ -13,6 +13,12 @@ class Taken(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Shown(BaseModel):
+    """Whatever somebody is shown: made at once from what the business returns, by the names of its attributes."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
 def _clean(text: str) -> str:
     # Neither can be stored, and nobody types them: control characters, and halves of characters.
     if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
@@ -25,7 +31,7 @@ def _clean_lines(text: str) -> str:
 
 
 def _to_the_second(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 Text = Annotated[str, AfterValidator(_clean)]
