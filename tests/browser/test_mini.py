@@ -235,6 +235,7 @@ async def test_what_is_tried_again_is_done_once(hand: Hand, club: Club) -> None:
     await club.earn("小雨", 200)
     await hand.tap("mini-tab-Mall", f"gift-{cup}", "redeem")
     await fill_address(hand)
+    await expect(hand.at("redeem-confirm")).to_be_enabled()
     # The answer is lost twice, though the server redeemed at once.
     faults = club.wechat.wechat.faults
     faults.add_api(path="wx.request", drop="after", times=2)

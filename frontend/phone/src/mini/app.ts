@@ -86,7 +86,7 @@ export function createMini(account: Account, fan: Fan) {
     /** Reads points, growth and level; pages that change them read again. */
     readMe: async (): Promise<Me> => (state.me = await client.get<Me>('/me')),
     /** A picture's address; one without a host is at the mini-program's own server. */
-    picture: (path: string) => (path ? new URL(path, `${account.server}/`).href : ''),
+    picture: (path: string) => (path && URL.canParse(path, account.server) ? new URL(path, account.server).href : ''),
   }
 }
 
