@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from app import demo_club, demo_data, embedded, logs
+from app import demo_club, demo_data, demo_staff, embedded, logs
 from app.commands import CommandError, check_free, prepare, run_async
 from app.processes import Child, Processes
 from app.services import Services, services
@@ -24,6 +24,8 @@ TOUR = """
 Fensi 粉丝 演示已就绪
 
   手机（先打开这个）  {phone}
+  工作台              {server}/console/
+      登录名 {logins}，密码都是 {password}（仅供演示，本机可用）
   服务健康状况        {server}/readyz
   运行指标            {server}/metrics
   模拟微信的控制接口  {simulator}/sim/accounts
@@ -80,6 +82,8 @@ def run_demo(settings: Settings, *, wait: bool = True) -> int:
                     server=settings.public_url,
                     simulator=simulator_url,
                     var=settings.var,
+                    logins="、".join(f"{one.login}（{one.title}）" for one in demo_staff.PEOPLE),
+                    password=demo_staff.PASSWORD,
                 ),
                 flush=True,
             )
@@ -93,6 +97,7 @@ async def _prepare(settings: Settings, url: str) -> bool:
         seal, now = sealer(settings), SystemClock().now()
         demo, made = await demo_data.ensure(seal, now)
         await demo_club.ensure(demo, seal, now)
+        await demo_staff.ensure(now)
     return made
 
 

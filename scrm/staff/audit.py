@@ -78,6 +78,18 @@ async def record(raw: Connection, actor: Actor, entry: Entry, now: datetime) -> 
     )
 
 
+async def brand_of(raw: Connection, staff_id: int) -> int | None:
+    """Return whose matter somebody's own doings are: the brand of whoever works for one only, else the house's."""
+    found: int | None = await raw.fetchval(
+        """
+        SELECT min(b.brand_id) FROM staff_brand b JOIN staff s ON s.id = b.staff_id
+        WHERE b.staff_id = $1 AND NOT s.all_brands HAVING count(*) = 1
+        """,
+        staff_id,
+    )
+    return found
+
+
 def _json(value: object) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
 

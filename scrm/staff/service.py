@@ -114,6 +114,7 @@ async def change(
     await raw.execute("SELECT FROM role WHERE code = 'admin' FOR NO KEY UPDATE")
     given = _clean(given)
     was = await within_reach(by, staff_id)
+    _not_above(by, was.permissions)
     role = await _allowed(raw, by, given)
     if by is not None and by.staff_id == staff_id and (given.status, given.role_id) != (was.status, was.role_id):
         raise Forbidden("不能停用自己或修改自己的角色", code="own_role")
@@ -169,8 +170,9 @@ async def _reset(tx: Transaction, actor: Actor, who: StaffView, stored: str, mus
 
 @command
 async def sign_out_everywhere(tx: Transaction, actor: Actor, *, by: Caller | None, staff_id: int, now: datetime) -> int:
-    """End all sessions of somebody; returns how many ended. Raises NotFound."""
+    """End all sessions of somebody; returns how many ended. Raises NotFound, and Forbidden as above."""
     who = await within_reach(by, staff_id)
+    _not_above(by, who.permissions)
     ended = await sessions.revoke(tx.connection, staff_id, why="revoked", now=now)
     if ended:
         entry = Entry("session.revoked", f"staff:{staff_id}", who.name, _one(who.brands), after={"sessions": ended})

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from scrm.db import Connection, Transaction, command, connection, fetch
 from scrm.errors import DomainError, NotFound
-from scrm.staff.audit import Actor, Entry, record
+from scrm.staff.audit import Actor, Entry, brand_of, record
 from scrm.staff.permissions import granted
 
 IDLE = timedelta(hours=2)
@@ -172,7 +172,8 @@ async def revoke(
 async def sign_out(tx: Transaction, actor: Actor, *, staff_id: int, session_id: int, now: datetime) -> None:
     """End one's own session at once; again changes nothing."""
     if await revoke(tx.connection, staff_id, why="signed_out", now=now, only=session_id):
-        await record(tx.connection, actor, Entry("session.ended", f"staff:{staff_id}", actor.name), now)
+        brand_id = await brand_of(tx.connection, staff_id)
+        await record(tx.connection, actor, Entry("session.ended", f"staff:{staff_id}", actor.name, brand_id), now)
 
 
 @command
@@ -182,8 +183,7 @@ async def end(tx: Transaction, actor: Actor, *, staff_id: int, session_id: int, 
     if not await raw.fetchval("SELECT 1 FROM staff_session WHERE id = $1 AND staff_id = $2", session_id, staff_id):
         raise NotFound
     if await revoke(raw, staff_id, why="revoked", now=now, only=session_id):
-        entry = Entry("session.revoked", f"staff:{staff_id}", actor.name, after={"session": session_id})
-        await record(raw, actor, entry, now)
+        await _revoked(raw, actor, staff_id, {"session": session_id}, now)
 
 
 @command
@@ -191,9 +191,13 @@ async def end_others(tx: Transaction, actor: Actor, *, staff_id: int, keep: int,
     """End all sessions of somebody but one; returns how many ended."""
     ended = await revoke(tx.connection, staff_id, why="revoked", now=now, keep=[keep])
     if ended:
-        entry = Entry("session.revoked", f"staff:{staff_id}", actor.name, after={"sessions": ended})
-        await record(tx.connection, actor, entry, now)
+        await _revoked(tx.connection, actor, staff_id, {"sessions": ended}, now)
     return ended
+
+
+async def _revoked(raw: Connection, actor: Actor, staff_id: int, what: dict[str, int], now: datetime) -> None:
+    brand_id = await brand_of(raw, staff_id)
+    await record(raw, actor, Entry("session.revoked", f"staff:{staff_id}", actor.name, brand_id, after=what), now)
 
 
 @command

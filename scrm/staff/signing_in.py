@@ -7,7 +7,7 @@ from kit.seal import Sealer
 from scrm.db import Transaction, command, fetch
 from scrm.errors import DomainError, Invalid
 from scrm.staff import lockout, sessions
-from scrm.staff.audit import Actor, Entry, record
+from scrm.staff.audit import Actor, Entry, brand_of, record
 from scrm.staff.passwords import Passwords, check
 
 
@@ -85,16 +85,19 @@ async def _begin(
     await lockout.succeeded(raw, by_login, by_address)
     token = await sessions.begin(raw, staff_id, address=address, agent=agent, now=now, replaces=replaces)
     actor = Actor(staff_id, row["name"], address)
-    await record(raw, actor, Entry("session.began", f"staff:{staff_id}", row["name"]), now)
+    entry = Entry("session.began", f"staff:{staff_id}", row["name"], await brand_of(raw, staff_id))
+    await record(raw, actor, entry, now)
     return SignedIn(staff_id, row["must_change"], token)
 
 
 @command
 async def _failed(tx: Transaction, staff_id: int | None, address: str, now: datetime) -> None:
     # The trail names whom it was tried on, and for a name nobody has, nobody: it may be a password typed too early.
-    name = await tx.connection.fetchval("SELECT name FROM staff WHERE id = $1", staff_id) if staff_id else ""
-    entry = Entry("session.refused", f"staff:{staff_id or '?'}", name)
-    await record(tx.connection, Actor(None, "未登录", address), entry, now)
+    raw, entry = tx.connection, Entry("session.refused", "staff:?")
+    if staff_id is not None:
+        name = await raw.fetchval("SELECT name FROM staff WHERE id = $1", staff_id)
+        entry = Entry("session.refused", f"staff:{staff_id}", name, await brand_of(raw, staff_id))
+    await record(raw, Actor(None, "未登录", address), entry, now)
 
 
 async def change_password(
@@ -128,4 +131,5 @@ async def _set_password(
     if changed is None:
         raise Invalid("密码刚刚被修改过，请重新登录", code="wrong_password", field="present")
     await sessions.revoke(raw, staff_id, why="password", now=now, keep=[session_id])
-    await record(raw, actor, Entry("password.changed", f"staff:{staff_id}", actor.name), now)
+    entry = Entry("password.changed", f"staff:{staff_id}", actor.name, await brand_of(raw, staff_id))
+    await record(raw, actor, entry, now)

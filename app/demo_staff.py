@@ -1,0 +1,41 @@
+"""The demo brand's staff: their password is in the banner, so they exist in the demo alone."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from scrm.staff import roles, service
+from scrm.staff.audit import COMMAND_LINE
+from scrm.staff.passwords import Passwords
+from scrm.staff.queries import staff_by_login
+
+PASSWORD = "qingyu-tea-2026"  # noqa: S105  # printed for everybody
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody of the demo."""
+
+    login: str
+    name: str
+    role: str
+    title: str
+    skills: tuple[str, ...] = ()
+
+
+PEOPLE = (
+    Person("chen.qing", "陈青", "admin", "管理员"),
+    Person("wang.qiang", "王强", "supervisor", "客服主管", ("投诉",)),
+    Person("li.na", "李娜", "agent", "客服", ("售后", "会员")),
+)
+
+
+async def ensure(now: datetime) -> None:
+    """Make who is not there yet; whoever is stays as they are."""
+    passwords = Passwords()
+    for one in PEOPLE:
+        if await staff_by_login(one.login) is None:
+            role = await roles.role_by_code(one.role)
+            given = service.Given(one.name, role.id, None, one.skills)
+            await service.add(
+                passwords, COMMAND_LINE, by=None, login=one.login, given=given, password=PASSWORD, now=now
+            )
