@@ -20,6 +20,7 @@ from web import metrics
 from worker import schedules
 from worker.cards import send_card
 from worker.desk import keep_desk
+from worker.embeddings import embed_everything
 from worker.jobs import JobRunner
 from worker.outbox import OutboxWorker
 from worker.profiles import JOB as LEARN_PROFILE
@@ -64,6 +65,17 @@ async def checkin_card(payload: dict[str, Any], given: schedules.Services) -> No
     opened = given.opened
     fan_id, asked = int(payload["fan_id"]), UUID(payload["asked"])
     await send_card(fan_id, asked, opened.clients, opened.directory.accounts, opened.clock)
+
+
+@schedules.registry.job("knowledge.embed", timeout=600)
+async def embed_knowledge(_payload: dict[str, Any], given: schedules.Services) -> None:
+    """Make the vectors that published texts lack, where an endpoint for them is configured."""
+    assert isinstance(given, JobServices)  # noqa: S101  # same
+    if given.opened.embedder is not None:
+        await embed_everything(given.opened.embedder)
+
+
+schedules.registry.schedule("* * * * *", "knowledge.embed")
 
 
 async def work(settings: Settings, database_url: str) -> None:

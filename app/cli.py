@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from app import commands, logs
+from app import commands, knowledge, logs
 from app.embedded import EmbeddedError
 from app.settings import SettingsError, load
 from kit.seal import UnsealError
@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _staff(sub)
     _channels(sub)
     _menus(sub)
+    _knowledge(sub)
     return top
 
 
@@ -121,6 +122,25 @@ def _menus(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     publish.add_argument("--account", type=int, required=True, help="the account's id")
     publish.add_argument("--file", help="JSON of {button: [...]}; without it the stored definition")
     publish.set_defaults(run=commands.menus_publish)
+
+
+def _knowledge(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    actions = sub.add_parser("knowledge", help="what a brand's assistant answers from").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    imports = actions.add_parser("import", help="write the entries of a Markdown or CSV file; twice changes nothing")
+    imports.add_argument("--format", choices=["md", "csv"], help="default: by the file's name")
+    imports.add_argument("--publish", action="store_true", help="let fans see them; without it they are drafts")
+    imports.set_defaults(run=knowledge.import_)
+    synonyms = actions.add_parser("synonyms", help="replace the synonyms: a group of words a line")
+    synonyms.set_defaults(run=knowledge.synonyms)
+    for parser_ in (imports, synonyms):
+        parser_.add_argument("file", metavar="FILE")
+    ask = actions.add_parser("ask", help="show what a question finds, and why")
+    ask.add_argument("text", metavar="TEXT")
+    ask.set_defaults(run=knowledge.ask)
+    for parser_ in (imports, synonyms, ask):
+        parser_.add_argument("--brand", required=True, help="the brand's name")
 
 
 def _count(text: str) -> int:

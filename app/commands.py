@@ -220,7 +220,7 @@ async def _check_migrated(url: str) -> None:
         raise CommandError(f"the database lacks {len(names)} migrations: run `fensi migrate`")
 
 
-def _in_database(settings: Settings, work: Any) -> Any:
+def in_database(settings: Settings, work: Any) -> Any:
     """Run `work(url)` with the database open and present."""
     with embedded.database_url(settings) as url:
 
@@ -256,7 +256,7 @@ def accounts_add(settings: Settings, given: argparse.Namespace) -> int:
             now=SystemClock().now(),
         )
 
-    account_id = _in_database(settings, work)
+    account_id = in_database(settings, work)
     callback = f"/wechat/{account_id}"
     if given.json:
         print(json.dumps({"id": account_id, "callback": callback}))
@@ -282,7 +282,7 @@ def accounts_list(settings: Settings, given: argparse.Namespace) -> int:
             {**row, "callback": f"/wechat/{row['id']}"} for row in await Account.all().order_by("id").values(*shown)
         ]
 
-    rows = _in_database(settings, work)
+    rows = in_database(settings, work)
     if given.json:
         print(json.dumps(rows, ensure_ascii=False))
         return 0
@@ -386,7 +386,7 @@ def channels_list(settings: Settings, given: argparse.Namespace) -> int:
     """List channels with their counts of persons."""
     from scrm.channels.queries import counts
 
-    rows = _in_database(settings, lambda: counts(given.account))
+    rows = in_database(settings, lambda: counts(given.account))
     print(f"{'scene':20} {'touched':>8} {'followed':>8} {'net':>6}  name")
     for row in rows:
         print(f"{row.scene:20} {row.touched:>8} {row.followed:>8} {row.net:>6}  {row.name}")

@@ -18,6 +18,9 @@ from kit.seal import Sealer
 from scrm import db
 from scrm.accounts import service as accounts
 from scrm.accounts.service import AccountView
+from scrm.assistant.files import read_synonyms
+from scrm.assistant.importing import import_file
+from scrm.assistant.knowledge import set_synonyms
 from scrm.channels import service as channels
 from scrm.db import Transaction, command
 from scrm.members.service import link_unionid
@@ -28,6 +31,7 @@ from scrm.pushes.service import Arrival, accept
 from scrm.replies import service as replies
 
 ASSETS = Path(__file__).parent.parent / "assets" / "demo"
+KNOWLEDGE = ASSETS.parent / "knowledge"
 MEMBERS = 200
 DAYS = 30
 SEED = 20261122
@@ -74,7 +78,18 @@ async def ensure(sealer: Sealer, now: datetime) -> tuple[Demo, bool]:
     )
     if not await db.fetch("SELECT 1 FROM fan WHERE account_id = $1 LIMIT 1", demo.service.id):
         await _write(demo, now)
+    if not await db.fetch("SELECT 1 FROM knowledge_entry WHERE brand_id = $1 LIMIT 1", demo.service.brand_id):
+        await _teach(demo.service.brand_id, now)
     return demo, fresh
+
+
+@command
+async def _teach(_tx: Transaction, brand_id: int, now: datetime) -> None:
+    """Publish the brand's knowledge; once, so that what the demo's user edits stays."""
+    for name, form in (("faq.csv", "csv"), ("articles.md", "md")):
+        data = (KNOWLEDGE / name).read_bytes()
+        await import_file(brand_id=brand_id, data=data, form=form, author="demo", now=now, publish=True)
+    await set_synonyms(brand_id=brand_id, groups=read_synonyms((KNOWLEDGE / "synonyms.txt").read_bytes()))
 
 
 def _aes_key() -> str:

@@ -142,6 +142,7 @@ async def serve(settings: Settings, database_url: str, *, reuse_port: bool = Fal
             await ensure_months(opened.clock.now().date())
             background = [
                 opened.tasks.spawn(opened.directory.watch(), "directory"),
+                opened.tasks.spawn(opened.library.watch(), "library"),
                 opened.tasks.spawn(opened.engine.keep_leases(), "leases"),
             ]
             runner = web.AppRunner(

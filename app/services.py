@@ -21,6 +21,8 @@ from kit.seal import Sealer
 from kit.state import SharedState
 from kit.tasks import Tasks
 from scrm import db
+from scrm.assistant.ports import Embedder
+from scrm.assistant.retrieval import Library
 from web import metrics
 
 
@@ -48,6 +50,9 @@ class Services:
     messenger: WeChatMessenger
     directory: Directory
     engine: Engine
+    library: Library
+    # Set where an endpoint for embeddings is configured.
+    embedder: Embedder | None = None
 
 
 @asynccontextmanager
@@ -69,6 +74,8 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
         directory = Directory(seal, window=settings.wechat_window)
         await directory.refresh()
         engine = Engine(Dispatcher(ROUTERS), clock, tasks, apology=APOLOGY, budget=settings.reply_budget)
+        library = Library(tasks)
+        await library.refresh()
         stack.push_async_callback(tasks.drain, settings.stop_seconds)
         yield Services(
             settings=settings,
@@ -81,4 +88,5 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
             messenger=WeChatMessenger(clients),
             directory=directory,
             engine=engine,
+            library=library,
         )

@@ -1,6 +1,6 @@
 """Thousands of questions and answers that are never right: what an entry has to stand out from in `bench retrieval`.
 
-Two thirds are other businesses' questions in the very words of service (积分, 退款, 发货, 会员 …), one third is
+About two thirds are other businesses' questions in the very words of service (积分, 退款, 发货, 会员 …), one third is
 the tea trade's own lore. All are made of templates, the same in every run.
 """
 

@@ -22,10 +22,10 @@ CHECKS = [
         RAISE EXCEPTION 'a version of an entry never changes' USING ERRCODE = 'restrict_violation';
     END $$
     """,
-    (
-        "CREATE TRIGGER knowledge_version_kept BEFORE UPDATE OR DELETE ON knowledge_version "
-        "FOR EACH ROW EXECUTE FUNCTION fensi_keep_knowledge_version()"
-    ),
+    """
+    CREATE TRIGGER knowledge_version_kept BEFORE UPDATE OR DELETE ON knowledge_version
+        FOR EACH ROW EXECUTE FUNCTION fensi_keep_knowledge_version()
+    """,
 ]
 DROP_CHECKS = [
     "DROP TRIGGER knowledge_version_kept ON knowledge_version",

@@ -71,4 +71,7 @@ ALTER TABLE knowledge_version ADD CONSTRAINT knowledge_version_validity_ordered 
         RAISE EXCEPTION 'a version of an entry never changes' USING ERRCODE = 'restrict_violation';
     END $$
 
-CREATE TRIGGER knowledge_version_kept BEFORE UPDATE OR DELETE ON knowledge_version FOR EACH ROW EXECUTE FUNCTION fensi_keep_knowledge_version()
+
+    CREATE TRIGGER knowledge_version_kept BEFORE UPDATE OR DELETE ON knowledge_version
+        FOR EACH ROW EXECUTE FUNCTION fensi_keep_knowledge_version()
+

@@ -4,6 +4,7 @@ It is made in a thread and never changed; numpy and bm25s are loaded with the fi
 comparable between questions: the share of what could be scored by a text that says all of the question, often.
 """
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ class Index:
     def _made(self) -> Any:
         import bm25s
 
+        # Loading it turns its own debugging on.
+        logging.getLogger("bm25s").setLevel(logging.WARNING)
         known = self._vocabulary
         corpus = [
             [

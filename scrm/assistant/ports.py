@@ -13,5 +13,5 @@ class Embedder(Protocol):
         ...
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Return one vector for each text, all of one length, within a timeout. Raises scrm.errors.Unavailable."""
+        """Return one vector for each text, all of one length, within a timeout; raises whatever it likes."""
         ...

@@ -21,6 +21,7 @@ from scrm.assistant import shelf, vectors
 from scrm.assistant.grams import Synonyms
 from scrm.assistant.index import Hit, Index
 from scrm.assistant.ports import Embedder
+from scrm.assistant.queries import brands_with_knowledge
 from scrm.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -82,6 +83,28 @@ class Library:
         self._embed_seconds = embed_seconds
         self._held: dict[int, tuple[int, Index]] = {}
         self._making: dict[int, asyncio.Task[None]] = {}
+        self._covered: frozenset[int] = frozenset()
+
+    def covers(self, brand_id: int) -> bool:
+        """Say from memory whether a brand has published anything; at most as old as the last `refresh`."""
+        return brand_id in self._covered
+
+    async def refresh(self) -> None:
+        """Look which brands have published anything, and let go of the indexes of those that have no more."""
+        self._covered = frozenset(await brands_with_knowledge())
+        for brand_id in self._held.keys() - self._covered:
+            del self._held[brand_id]
+
+    async def watch(self, every_seconds: float = 1.0) -> None:
+        """Refresh for ever. With the database away what was known stays."""
+        while True:
+            await asyncio.sleep(every_seconds)
+            try:
+                await self.refresh()
+            except Unavailable:
+                log.warning("knowledge not refreshed: the database is away")
+            except Exception as error:  # noqa: BLE001  # one bad look must not end the watching
+                log.error("knowledge not refreshed", error=describe(error))
 
     async def search(self, brand_id: int, text: str, *, limit: int = 3, now: datetime) -> Found:
         """Return what the brand's published knowledge says to a question, at most `limit` entries.
@@ -112,7 +135,7 @@ class Library:
         try:
             async with asyncio.timeout(self._embed_seconds):
                 return (await self._embedder.embed([question]))[0]
-        except (Unavailable, TimeoutError, IndexError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever ails the endpoint, words are enough to search by
             log.warning("searched without the question's vector", error=describe(error))
             return None
 

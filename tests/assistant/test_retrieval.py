@@ -7,7 +7,7 @@ from datetime import timedelta
 from hashlib import blake2b
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tortoise.context import TortoiseContext
 
@@ -23,6 +23,7 @@ from scrm.errors import Unavailable
 from tests.assistant.shelves import Shelf, open_shelf
 from tests.conftest import START
 from tests.factories import value
+from worker.embeddings import embed_everything
 
 
 class Meaning:
@@ -151,6 +152,45 @@ class TestFreshness:
         assert len(await shelf.found(library, "运费")) == 1
 
 
+class TestCovering:
+    async def test_it_is_said_from_memory_which_brands_have_something(self, library: Library) -> None:
+        shelf, other = await open_shelf(), await open_shelf()
+        entry_id = await shelf.publish("问题")
+        assert not library.covers(shelf.brand_id)
+        await library.refresh()
+        assert (library.covers(shelf.brand_id), library.covers(other.brand_id)) == (True, False)
+        assert await shelf.found(library, "问题") == [entry_id]
+        await shelf.archive(entry_id)
+        await library.refresh()
+        assert not library.covers(shelf.brand_id)
+        assert await shelf.found(library, "问题") == []
+
+    async def test_watching_outlives_an_absent_database(self, db: TortoiseContext) -> None:
+        class Watched(Library):
+            failed, seen = asyncio.Event(), asyncio.Event()
+
+            async def refresh(self) -> None:
+                try:
+                    await super().refresh()
+                except Exception:
+                    self.failed.set()
+                    raise
+                if self.covers(shelf.brand_id):
+                    self.seen.set()
+
+        tasks, shelf = Tasks(), await open_shelf()
+        library = Watched(tasks)
+        await fetch("ALTER TABLE knowledge_entry RENAME TO gone")
+        watching = tasks.spawn(library.watch(0.01), "watching")
+        try:
+            await asyncio.wait_for(library.failed.wait(), 10)
+            await fetch("ALTER TABLE gone RENAME TO knowledge_entry")
+            await shelf.publish("问题")
+            await asyncio.wait_for(library.seen.wait(), 10)
+        finally:
+            watching.cancel()
+
+
 class TestBrands:
     async def test_two_brands_never_mix(self, library: Library) -> None:
         one, two = await open_shelf(), await open_shelf()
@@ -271,6 +311,25 @@ class TestEmbeddings:
         library = Library(Tasks(), embedder=other)
         assert (await shelf.found(library, "运费如何计算"))[0] == ids["运费如何计算？"]
 
+    async def test_the_worker_goes_through_all_brands_whatever_one_does(
+        self, db: TortoiseContext, meaning: Meaning
+    ) -> None:
+        class Picky(Meaning):
+            async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+                if any("坏" in text for text in texts):
+                    raise Unavailable(code="llm_refused")
+                return await super().embed(texts)
+
+        bad, good = await open_shelf(), await open_shelf()
+        await bad.publish("坏的问题")
+        await populate(good)
+        with pytest.raises(Unavailable):
+            await embed_everything(Picky(meaning.concepts))
+        assert await vectors.missing(good.brand_id, meaning.model) == []
+        assert len(await vectors.missing(bad.brand_id, meaning.model)) == 1
+        assert await embed_everything(meaning) == 1
+        assert await embed_everything(meaning) == 0
+
     async def test_unused_vectors_go(self, db: TortoiseContext, meaning: Meaning) -> None:
         shelf = await open_shelf()
         ids = await populate(shelf)
@@ -351,6 +410,7 @@ def text_of(n: int, words: str) -> Text:
     return Text(n, n, "qa", words, (), "", words)
 
 
+@settings(deadline=None)  # the first index loads numpy
 @given(st.lists(st.text(alphabet="退货运费会员积分abc。 ", max_size=12), max_size=12), st.text(max_size=20))
 def test_scores_are_shares_and_in_order(texts: list[str], question: str) -> None:
     hits = Index([text_of(n, words) for n, words in enumerate(texts)], Synonyms([["退", "货"]])).search(question)
@@ -361,6 +421,7 @@ def test_scores_are_shares_and_in_order(texts: list[str], question: str) -> None
     assert all(asked & set(grams(hit.text.words)) for hit in hits)
 
 
+@settings(deadline=None)  # same
 @given(st.lists(st.text(alphabet="退货运费会员积分", min_size=2, max_size=8), min_size=1, max_size=10, unique=True))
 def test_a_text_asked_for_in_its_own_words_comes_first(texts: list[str]) -> None:
     index = Index([text_of(n, words) for n, words in enumerate(texts)], Synonyms([]))

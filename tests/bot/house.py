@@ -30,6 +30,7 @@ from kit.seal import Sealer
 from kit.tasks import Tasks
 from scrm import db
 from scrm.accounts.service import add
+from scrm.assistant.retrieval import Library
 from scrm.members.queries import FanView, fan_of
 from scrm.replies.service import set_rule
 from tests.bot.platform import Account, Push
@@ -56,7 +57,8 @@ async def composed(
         directory = Directory(sealer)
         await directory.refresh()
         engine = Engine(Dispatcher(routers), clock, tasks, apology=APOLOGY, budget=budget, patience=patience)
-        yield Services(settings, url, clock, sealer, tasks, state, clients, WeChatMessenger(clients), directory, engine)
+        messenger, library = WeChatMessenger(clients), Library(tasks)
+        yield Services(settings, url, clock, sealer, tasks, state, clients, messenger, directory, engine, library)
         await tasks.drain(5)
 
 

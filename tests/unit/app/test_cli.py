@@ -125,6 +125,36 @@ def test_errands_to_an_unreachable_platform_end_in_a_sentence(fensi: Fensi, tmp_
     assert fensi("menus", "publish", "--account", account, "--file", "nowhere")[0] == 1
 
 
+def test_knowledge_is_imported_and_asked(fensi: Fensi, tmp_path: Path) -> None:
+    fensi(*ADD, "--kind", "service", "--appid", "wx1", "--brand", "花店")
+    faq, page, words = tmp_path / "faq.csv", tmp_path / "page.md", tmp_path / "words.txt"
+    faq.write_text("id,question,answer\na,花能保鲜几天？,七天。\nb,,没有问题\n")
+    page.write_text("# 配送 {#shipping}\n\n同城当日送达。\n")
+    words.write_text("配送 送货\n")
+    rejected = f"{faq}:3: question: 标题或问题的长度为 1 到 200 个字符\n"
+    brand = ("--brand", "花店")
+    assert fensi("knowledge", "import", str(faq), *brand, "--publish") == (
+        1,
+        f"{rejected}1 created, 0 updated, 0 unchanged, 1 rejected\n",
+        "",
+    )
+    assert fensi("knowledge", "import", str(page), *brand) == (0, "1 created, 0 updated, 0 unchanged, 0 rejected\n", "")
+    assert fensi("knowledge", "ask", "怎么送货", *brand) == (0, "no answer\n", "")
+    assert fensi("knowledge", "import", str(page), *brand, "--publish")[1].startswith("0 created, 1 updated")
+    assert fensi("knowledge", "synonyms", str(words), *brand) == (0, "1 groups of synonyms\n", "")
+    code, out, _ = fensi("knowledge", "ask", "怎么送货", *brand)
+    assert (code, out.splitlines()[0]) == (0, "a menu of the nearest")
+    assert out.splitlines()[1].endswith("配送  [送 送货=配送]")
+
+    assert fensi("knowledge", "ask", "花能保鲜几天", *brand)[1].startswith("answered\n")
+    assert fensi("knowledge", "ask", "花", "--brand", "别家") == (2, "", "--brand: 没有这个品牌\n")
+    said = f"{tmp_path}/nowhere.csv: No such file or directory\n"
+    assert fensi("knowledge", "import", f"{tmp_path}/nowhere.csv", *brand) == (1, "", said)
+    said = "--format: md or csv? The file's name does not say\n"
+    assert fensi("knowledge", "import", str(words), *brand) == (1, "", said)
+    assert fensi("knowledge", "import", str(words), *brand, "--format", "csv")[0] == 2
+
+
 def test_migrating_twice_changes_nothing(fensi: Fensi) -> None:
     assert fensi("migrate") == (0, "the database is at the present schema\n", "")
 
