@@ -322,7 +322,7 @@ def staff_add(settings: Settings, given: argparse.Namespace) -> int:
         )
         return password
 
-    password = _in_database(settings, work)
+    password = in_database(settings, work)
     print(f"{given.login or given.name} may sign in at {settings.public_url}/console/")
     if chosen is None:
         print(f"first password (to be changed): {password}")
@@ -335,7 +335,7 @@ def staff_list(settings: Settings, _given: argparse.Namespace) -> int:
     from scrm.staff.sessions import IDLE
 
     now = SystemClock().now()
-    rows = _in_database(settings, lambda: listed(brands=None, now=now, idle_since=now - IDLE, limit=1000))
+    rows = in_database(settings, lambda: listed(brands=None, now=now, idle_since=now - IDLE, limit=1000))
     for row in reversed(rows):
         reach = "every brand" if row.brands is None else f"brands {', '.join(map(str, sorted(row.brands)))}"
         state = "" if row.status == "active" else "  (disabled)"
@@ -363,7 +363,7 @@ def staff_reset(settings: Settings, given: argparse.Namespace) -> int:
             Passwords(), COMMAND_LINE, by=None, staff_id=who.id, password=chosen, now=SystemClock().now()
         )
 
-    password = _in_database(settings, work)
+    password = in_database(settings, work)
     print(f"new first password (to be changed): {password}" if chosen is None else "the password is set")
     return 0
 

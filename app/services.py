@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from app.assistant import Moderation, compose, embedder_of, open_model
 from app.settings import Settings, sealer
 from bot.directory import Directory
 from bot.engine import Engine
-from bot.router import Dispatcher
+from bot.router import NO_PARTS, Dispatcher, Parts
+from gateways.llm.client import LLMClient
 from gateways.redis_state import RedisState
 from gateways.wechat.clients import WeChatClients
 from gateways.wechat.messenger import WeChatMessenger
@@ -51,8 +53,10 @@ class Services:
     directory: Directory
     engine: Engine
     library: Library
-    # Set where an endpoint for embeddings is configured.
+    model: LLMClient | None = None
+    # Set where a model for embeddings is configured.
     embedder: Embedder | None = None
+    parts: Parts = NO_PARTS
 
 
 @asynccontextmanager
@@ -73,9 +77,13 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
         )
         directory = Directory(seal, window=settings.wechat_window)
         await directory.refresh()
-        engine = Engine(Dispatcher(ROUTERS), clock, tasks, apology=APOLOGY, budget=settings.reply_budget)
-        library = Library(tasks)
+        model = await open_model(settings, stack)
+        embedder = embedder_of(settings, model)
+        library = Library(tasks, embedder=embedder)
         await library.refresh()
+        moderation = Moderation(clients, lambda account_id: directory.accounts().get(account_id))
+        parts = Parts(assistant=compose(settings, clock, model=model, knowledge=library, moderation=moderation))
+        engine = Engine(Dispatcher(ROUTERS), clock, tasks, apology=APOLOGY, budget=settings.reply_budget, parts=parts)
         stack.push_async_callback(tasks.drain, settings.stop_seconds)
         yield Services(
             settings=settings,
@@ -89,4 +97,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
             directory=directory,
             engine=engine,
             library=library,
+            model=model,
+            embedder=embedder,
+            parts=parts,
         )

@@ -20,6 +20,10 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _optional_http_url(value: str | None) -> str | None:
+    return _http_url(value) if value else None
+
+
 def _database_url(value: str | None) -> str | None:
     if value and not value.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql://")
@@ -60,6 +64,19 @@ class Settings(BaseSettings):
     reply_budget: float = Field(default=4.5, ge=0.1, le=4.9)
     # Seconds a stopping server waits for what it has accepted.
     stop_seconds: float = Field(default=10, ge=0, le=600)
+    # The language model: an OpenAI-compatible address (…/v1) and a model's name. Without both there is none.
+    llm_base_url: Annotated[str | None, AfterValidator(_optional_http_url)] = None
+    llm_model: str | None = None
+    llm_api_key: str = Field(default="", repr=False)
+    # Also used for embeddings, where the knowledge base wants them.
+    llm_embedding_model: str | None = None
+    # What a million tokens cost, in fen: budgets in money count with it.
+    llm_price_in: int = Field(default=200, ge=0)
+    llm_price_out: int = Field(default=800, ge=0)
+    # Seconds a whole answer may take, tools included; what comes after 4.5 leaves by the door out.
+    llm_seconds: float = Field(default=20, ge=1, le=50)
+    # Requests under way at once in a process; as many again may wait.
+    llm_concurrency: int = Field(default=8, ge=1, le=200)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 

@@ -18,7 +18,7 @@ from bot.isolation import LEASE, Turns
 from bot.late import Composed, Finished, TakenOver, compose, finish, takes_passive
 from bot.push_events import ClickEvent, ScanEvent, SubscribeEvent
 from bot.replies import TEXT_LIMIT, Reply, TextReply, from_data, to_data
-from bot.router import NEEDS_WORK, Context, Dispatcher
+from bot.router import NEEDS_WORK, NO_PARTS, Context, Dispatcher, Parts
 from bot.timeline import payload_of, subject_of
 from bot.wire import Message, UserMessage
 from kit.clock import Clock, from_epoch
@@ -76,6 +76,7 @@ class Engine:
         apology: Reply,
         budget: float = BUDGET_SECONDS,
         patience: float = HANDLER_SECONDS,
+        parts: Parts = NO_PARTS,
     ) -> None:
         self._dispatcher = dispatcher
         self._clock = clock
@@ -83,6 +84,7 @@ class Engine:
         self._apology = apology
         self._budget = budget
         self._patience = patience
+        self._parts = parts
         self._accept: GroupCommit[Arrival, Accepted] = GroupCommit(
             # While one batch is being committed the next is opened and the one before is sealed.
             pushes.accept,
@@ -182,7 +184,7 @@ class Engine:
         self, served: Served, message: Message, key: UUID, now: datetime
     ) -> tuple[Reply | None, Mapping[str, Any]] | None:
         """Return an answer found without asking anybody, and its stored form; None when work is needed."""
-        context = Context(served.account, message, key, now, served.rules)
+        context = Context(served.account, message, key, now, served.rules, parts=self._parts)
         try:
             reply = self._dispatcher.now(context)
         except Exception as error:  # noqa: BLE001  # met again, and answered, when the work is done
@@ -236,7 +238,10 @@ class Engine:
 
     async def _handle(self, job: Job) -> Reply | None:
         now = self._clock.now()
-        context = Context(job.served.account, job.message, job.key, now, job.served.rules, job.fan_id, job.member_id)
+        served = job.served
+        context = Context(
+            served.account, job.message, job.key, now, served.rules, job.fan_id, job.member_id, parts=self._parts
+        )
         failed = ""
         reply: Reply | None
         try:

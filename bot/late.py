@@ -77,7 +77,7 @@ def _joined(replies: list[Reply]) -> list[Reply]:
         if isinstance(reply, TextReply) and isinstance(last, TextReply):
             both = last.content + BETWEEN_HELD_AND_NEW + reply.content
             if len(both.encode()) <= TEXT_LIMIT:
-                joined[-1] = TextReply(both)
+                joined[-1] = TextReply(both, ai=last.ai or reply.ai)
                 continue
         joined.append(reply)
     return joined
@@ -86,7 +86,7 @@ def _joined(replies: list[Reply]) -> list[Reply]:
 def _parts(reply: Reply) -> list[Reply]:
     if not isinstance(reply, TextReply):
         return [reply]
-    return [TextReply(part) for part in split_text(reply.content)]
+    return [TextReply(part, ai=reply.ai) for part in split_text(reply.content)]
 
 
 class TakenOver(Exception):  # noqa: N818  # a signal, not an error

@@ -19,16 +19,17 @@ from bot.wire import Message
 TEXT_LIMIT: Final = 2048
 """Bytes of UTF-8 in one text (wechat.md §2.4)."""
 
-_NOT_TEXT: Final[dict[str, Any]] = {"articles": tuple, "kf_account": str | None}
+_NOT_TEXT: Final[dict[str, Any]] = {"articles": tuple, "kf_account": str | None, "ai": bool}
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class TextReply:
-    """文本; at most `TEXT_LIMIT` bytes, see `split_text`."""
+    """文本; at most `TEXT_LIMIT` bytes, see `split_text`. `ai` tells WeChat, where it asks, that a machine wrote it."""
 
     type: ClassVar[str] = "text"
     content: str
+    ai: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,8 @@ def to_customer_message(reply: Reply) -> dict[str, Any] | None:
         case TransferReply():
             return None
     message: dict[str, Any] = _clean({"msgtype": reply.type, reply.type: content})
+    if isinstance(reply, TextReply) and reply.ai:
+        message["aimsgcontext"] = {"is_ai_msg": 1}
     return message
 
 
@@ -226,6 +229,8 @@ def to_data(reply: Reply) -> dict[str, Any]:
     """Return a reply as JSON data; `from_data` reads it back."""
     # asdict copies deeply, at ten times the cost; only news goes deep.
     values = asdict(reply) if isinstance(reply, NewsReply) else {name: getattr(reply, name) for name in reply.__slots__}
+    if values.get("ai") is False:
+        del values["ai"]
     data: dict[str, Any] = _clean({"type": reply.type, **values})
     return data
 

@@ -17,6 +17,7 @@ from uuid import UUID
 from bot.replies import Reply
 from bot.wire import Message, UserMessage
 from scrm.accounts.service import AccountView
+from scrm.assistant.answering import Assistant
 from scrm.outreach.gate import Purpose
 from scrm.pushes.service import DialogueChange, RunningDialogue
 from scrm.replies.rules import RuleBook
@@ -34,6 +35,21 @@ NEEDS_WORK: Final = Sentinel.NEEDS_WORK
 # A plain function that finds a coroutine is needed after all returns NEEDS_WORK while `context.fan_id` is None, and
 # an awaitable when it is asked again.
 Answer: TypeAlias = Reply | Sentinel | None
+
+
+# Asks for a person on behalf of a fan, for a reason that staff read, and returns what the fan is told of it.
+AskPerson: TypeAlias = Callable[["Context", str], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What handlers work with besides the business they import; composed once per process (app/services.py)."""
+
+    assistant: Assistant | None = None
+    ask_person: AskPerson | None = None
+
+
+NO_PARTS: Final = Parts()
 
 
 @dataclass(slots=True)
@@ -57,6 +73,7 @@ class Context:
     change: DialogueChange | None = None
     # "service" for what is said on behalf of the staff: it is said although the bot is silent for this fan.
     purpose: Purpose = "answer"
+    parts: Parts = NO_PARTS
 
     def continue_dialogue(self, name: str, step: str, data: Mapping[str, Any], minutes: float = 10) -> None:
         """Start a dialogue, or go on to its next step; forgotten after `minutes` without an answer."""
@@ -70,6 +87,8 @@ class Context:
 Handler: TypeAlias = Callable[[Any], Answer | Awaitable[Answer]]
 # Looks at a message and says at once whether a handler wants it.
 Wants: TypeAlias = Callable[[Any], bool]
+# Looks at a push's circumstances and says at once whether a handler has anything to work with.
+Given: TypeAlias = Callable[[Context], bool]
 
 
 class Router:
@@ -77,18 +96,21 @@ class Router:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.handlers: list[tuple[type[Message], Handler, Wants]] = []
+        self.handlers: list[tuple[type[Message], Handler, Wants, Given | None]] = []
         self.dialogues: dict[str, Handler] = {}
 
-    def on(self, *types: type[Message], when: Wants = lambda _message: True) -> Callable[[Handler], Handler]:
+    def on(
+        self, *types: type[Message], when: Wants = lambda _message: True, given: Given | None = None
+    ) -> Callable[[Handler], Handler]:
         """Register a handler for message types; a base type stands for all its subtypes.
 
         A coroutine function that wants only some of them says so by `when`: the others then stay with the plain
-        functions, which answer without waiting.
+        functions, which answer without waiting. One that needs something that not every account has, such as
+        knowledge to answer from, says so by `given`.
         """
 
         def register(handler: Handler) -> Handler:
-            self.handlers.extend((cls, handler, when) for cls in types)
+            self.handlers.extend((cls, handler, when, given) for cls in types)
             return handler
 
         return register
@@ -112,12 +134,12 @@ class Dispatcher:
         self.routers = list(routers)
         self._handlers = [entry for router in self.routers for entry in router.handlers]
         self._dialogues = {name: handler for router in self.routers for name, handler in router.dialogues.items()}
-        self._by_type: dict[type[Message], list[tuple[Handler, Wants, bool]]] = {}
+        self._by_type: dict[type[Message], list[tuple[Handler, Wants, Given | None, bool]]] = {}
 
     def now(self, context: Context) -> Reply | Literal[Sentinel.NEEDS_WORK] | None:
         """Ask plain functions only; NEEDS_WORK as soon as a coroutine would be next."""
-        for handler, wants, waits in self._for(type(context.message)):
-            if not wants(context.message):
+        for handler, wants, given, waits in self._for(type(context.message)):
+            if not wants(context.message) or (given is not None and not given(context)):
                 continue
             if waits:
                 return NEEDS_WORK
@@ -128,7 +150,11 @@ class Dispatcher:
 
     async def run(self, context: Context) -> Reply | None:
         """Ask the running dialogue, then every handler in order, until one has an answer."""
-        candidates = [handler for handler, wants, _ in self._for(type(context.message)) if wants(context.message)]
+        candidates = [
+            handler
+            for handler, wants, given, _ in self._for(type(context.message))
+            if wants(context.message) and (given is None or given(context))
+        ]
         if context.dialogue is not None and isinstance(context.message, UserMessage):
             handler = self._dialogues.get(context.dialogue.name)
             if handler is not None:
@@ -141,12 +167,12 @@ class Dispatcher:
                 return answer
         return None
 
-    def _for(self, cls: type[Message]) -> list[tuple[Handler, Wants, bool]]:
+    def _for(self, cls: type[Message]) -> list[tuple[Handler, Wants, Given | None, bool]]:
         found = self._by_type.get(cls)
         if found is None:
             found = self._by_type[cls] = [
-                (handler, wants, inspect.iscoroutinefunction(handler))
-                for wanted, handler, wants in self._handlers
+                (handler, wants, given, inspect.iscoroutinefunction(handler))
+                for wanted, handler, wants, given in self._handlers
                 if issubclass(cls, wanted)
             ]
         return found

@@ -2,6 +2,7 @@
 
 from bot.router import Router
 from handlers import (
+    assistant,
     checkin,
     delivery_reports,
     fallback,
@@ -25,6 +26,7 @@ ROUTERS: list[Router] = [
     checkin.router,
     menu.router,
     keywords.router,
+    assistant.router,
     location.router,
     fallback.router,
 ]

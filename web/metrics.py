@@ -36,6 +36,12 @@ OUTBOX_AGE = Gauge(
 DELIVERIES = Counter("fensi_deliveries", "Messages through the door out, by outcome", ["outcome"])
 TOKEN_REFRESHES = Counter("fensi_token_refreshes", "Access tokens fetched", ["account", "forced"])
 API_CALLS = Counter("fensi_wechat_calls", "Calls of WeChat's API", ["path", "outcome"])
+MODEL_CALLS = Counter("fensi_model_calls", "Requests to the language model, by outcome", ["what", "outcome"])
+MODEL_SECONDS = Histogram(
+    "fensi_model_seconds", "Seconds a request to the language model took", buckets=(0.5, 1, 2, 4, 8, 15, 30)
+)
+MODEL_COST = Counter("fensi_model_cost_fen", "What answers cost, in fen")
+ASSISTANT_ANSWERS = Counter("fensi_assistant_answers", "Questions by how they ended, and why", ["outcome", "reason"])
 DATABASE_AWAY = Counter("fensi_database_away", "Requests refused because the database was away")
 
 

@@ -45,10 +45,8 @@ _IDLE = re.compile(
 _SPOKEN = re.compile(rf"百分之([{_HAN}]+|\d+(?:\.\d+)?)")
 _NUMERAL = re.compile(rf"[{_HAN}]+(?=\s*(?:万|亿|点|时|月|日|号|{_UNIT}))|[{_HAN}]{{2,}}")
 
-_URL = re.compile(
-    r"(?:https?://|www\.)[^\s，。；、）)】」”<>]+"
-    r"|[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.[a-z]{2,}(?:/[^\s，。；、）)]*)?"
-)
+_TAIL = r"[a-z0-9._~/?#%&=+:@!$*'-]"
+_URL = re.compile(rf"(?:https?://|www\.){_TAIL}+|[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.[a-z]{{2,}}(?:/{_TAIL}*)?")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _DATE = re.compile(
     r"(?:(?P<y>\d{4})\s*[-/.年]\s*)?(?P<m>\d{1,2})\s*(?:[-/.]|月)\s*(?P<d>\d{1,2})\s*[日号]"

@@ -18,7 +18,7 @@ from app.settings import Settings
 from bot.directory import Directory
 from bot.engine import Engine
 from bot.recovery import resume_abandoned
-from bot.router import Dispatcher, Router
+from bot.router import NO_PARTS, Dispatcher, Parts, Router
 from gateways.wechat.clients import WeChatClients
 from gateways.wechat.messenger import WeChatMessenger
 from handlers import ROUTERS
@@ -45,7 +45,15 @@ AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
 @contextlib.asynccontextmanager
 async def composed(
-    url: str, clock: Clock, *, routers: Iterable[Router], budget: float, patience: float, wechat_url: str, pool: int
+    url: str,
+    clock: Clock,
+    *,
+    routers: Iterable[Router],
+    budget: float,
+    patience: float,
+    wechat_url: str,
+    pool: int,
+    parts: Parts = NO_PARTS,
 ) -> AsyncIterator[Services]:
     """Open what a server works with. Differs from app.services in what a test hands in: clock, handlers."""
     settings = Settings(
@@ -56,7 +64,9 @@ async def composed(
         clients = WeChatClients(session, state, clock=clock, tasks=tasks, base_url=wechat_url)
         directory = Directory(sealer)
         await directory.refresh()
-        engine = Engine(Dispatcher(routers), clock, tasks, apology=APOLOGY, budget=budget, patience=patience)
+        engine = Engine(
+            Dispatcher(routers), clock, tasks, apology=APOLOGY, budget=budget, patience=patience, parts=parts
+        )
         messenger, library = WeChatMessenger(clients), Library(tasks)
         yield Services(settings, url, clock, sealer, tasks, state, clients, messenger, directory, engine, library)
         await tasks.drain(5)
@@ -160,6 +170,7 @@ class House:
         wechat_url: str = "http://127.0.0.1:9",
         url: str | None = None,
         pool: int = 5,
+        parts: Parts = NO_PARTS,
     ) -> Server:
         """Start a process. Without `routers` it has the real ones."""
         opening = composed(
@@ -170,6 +181,7 @@ class House:
             patience=patience,
             wechat_url=wechat_url,
             pool=pool,
+            parts=parts,
         )
         server = Server(opening)
         self._servers.append(server)
