@@ -83,7 +83,7 @@ async def scene(handlers_database_url: str, clock: ManualClock) -> AsyncIterator
         house = House(handlers_database_url, clock, http)
         try:
             account = await house.account()
-            server = await house.server(wechat_url=wechat.url, budget=0.3)
+            server = await house.server(wechat_url=wechat.url, budget=2)
             at_wechat = world.add_account(
                 "service",
                 appid=account.appid,
