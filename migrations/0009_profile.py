@@ -19,6 +19,44 @@ DROP_CHECKS = [
     "ALTER TABLE referral DROP CONSTRAINT referral_state_known",
 ]
 
+# The one door through which the append-only timeline is changed: see scrm.events.models.EventRedaction.
+REDACTION = [
+    """
+    CREATE FUNCTION fensi_number_of_xact() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        NEW.xact := pg_current_xact_id()::text::bigint;
+        RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE TRIGGER event_redaction_here BEFORE INSERT ON event_redaction
+        FOR EACH ROW EXECUTE FUNCTION fensi_number_of_xact()
+    """,
+    """
+    CREATE TRIGGER event_redaction_append_only BEFORE UPDATE OR DELETE ON event_redaction
+        FOR EACH ROW EXECUTE FUNCTION fensi_refuse_change()
+    """,
+    """
+    CREATE FUNCTION fensi_only_redaction() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'UPDATE' AND NEW.payload = '{}'::jsonb AND to_jsonb(NEW) - 'payload' = to_jsonb(OLD) - 'payload'
+           AND EXISTS (
+               SELECT FROM event_redaction r
+               WHERE r.xact = pg_current_xact_id()::text::bigint AND r.member_id = OLD.member_id
+           )
+        THEN
+            RETURN NEW;
+        END IF;
+        RAISE EXCEPTION 'the timeline is append-only' USING ERRCODE = 'restrict_violation';
+    END $$
+    """,
+    "DROP TRIGGER event_append_only ON event",
+    """
+    CREATE TRIGGER event_append_only BEFORE UPDATE OR DELETE ON event
+        FOR EACH ROW EXECUTE FUNCTION fensi_only_redaction()
+    """,
+]
+
 
 class Migration(migrations.Migration):
     dependencies = [("scrm", "0008_staff")]
@@ -26,6 +64,39 @@ class Migration(migrations.Migration):
     initial = False
 
     operations = [
+        ops.CreateModel(
+            name="ErasedIdentity",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("fingerprint", fields.CharField(unique=True, max_length=64)),
+                ("expires_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={
+                "table": "erased_identity",
+                "app": "scrm",
+                "indexes": [Index(fields=["expires_at"], name="erased_identity_expires_idx")],
+                "pk_attr": "id",
+                "table_description": "The keyed fingerprint of an openid, unionid or phone number that was erased; forgotten itself after a while.",
+            },
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="EventRedaction",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("member_id", fields.BigIntField()),
+                ("xact", fields.BigIntField()),
+                ("redacted_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={
+                "table": "event_redaction",
+                "app": "scrm",
+                "indexes": [Index(fields=["xact", "member_id"], name="event_redaction_xact_idx")],
+                "pk_attr": "id",
+                "table_description": "On record: in this transaction the payloads of a member's events were emptied, and nothing else.",
+            },
+            bases=["Model"],
+        ),
         ops.CreateModel(
             name="Invitation",
             fields=[
@@ -141,6 +212,16 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.AlterModelOptions(
+            name="Event",
+            options={
+                "table": "event",
+                "app": "scrm",
+                "indexes": [Index(fields=["member_id", "occurred_at"], name="event_member_idx")],
+                "pk_attr": "id",
+                "table_description": "One happening. Append-only: a trigger refuses to update or delete a row.",
+            },
+        ),
+        ops.AlterModelOptions(
             name="Identity",
             options={
                 "table": "identity",
@@ -162,4 +243,5 @@ class Migration(migrations.Migration):
             index=Index(fields=["evidence"], name="member_merge_evidence_idx"),
         ),
         ops.RunSQL(CHECKS, DROP_CHECKS),
+        ops.RunSQL(REDACTION, ops.RunSQL.noop),
     ]

@@ -10,7 +10,7 @@ from gateways.wechat.clients import WeChatClients
 from kit.clock import Clock
 from kit.seal import Sealer
 from kit.state import SharedState
-from miniprogram_api import addresses, checkin, gifts, invitations, me, phone, points, profile, sign_in
+from miniprogram_api import addresses, checkin, gifts, invitations, me, phone, points, privacy, profile, sign_in
 from miniprogram_api.surface import SURFACE, Guard, Parts
 from scrm.access.tokens import Tokens
 from web import docs, openapi
@@ -20,7 +20,7 @@ from web.problems import problems
 
 MOUNT = "/api/mp"
 # Each of these registers its endpoints by being imported.
-GROUPS = (sign_in, me, profile, phone, checkin, points, gifts, addresses, invitations)
+GROUPS = (sign_in, me, profile, phone, checkin, points, gifts, addresses, invitations, privacy)
 
 
 def create(

@@ -5,8 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 from kit.clock import Clock
-from scrm.access import requests
+from scrm.access import leaving, requests
+from scrm.access import service as access
 from scrm.jobs import prune_log
+from scrm.members import erasing
 from scrm.migrate import ensure_months
 from scrm.points import ledger, maturing
 from scrm.pushes import service as pushes
@@ -73,9 +75,26 @@ async def forget_requests(_payload: dict[str, Any], services: Services) -> None:
         pass
 
 
+@registry.job("access.forget_sessions", timeout=300)
+async def forget_sessions(_payload: dict[str, Any], services: Services) -> None:
+    """Forget sessions whose refresh token counts no more, and the fingerprints of the erased after their time."""
+    now = services.clock.now()
+    while await access.forget_old(now=now):
+        pass
+    while await erasing.forget_barred(now=now):
+        pass
+
+
+@registry.job(leaving.AFTERWARDS, timeout=60)
+async def erase_rest(payload: dict[str, Any], services: Services) -> None:
+    """Look again at somebody who was erased: what was under way at that moment is erased too."""
+    await leaving.erase_rest(member_id=payload["member_id"], now=services.clock.now())
+
+
 registry.schedule("20 3 * * *", "timeline.months")
 registry.schedule("40 * * * *", "pushes.prune")
 registry.schedule("50 3 * * *", "jobs.prune_log")
 registry.schedule("* * * * *", "points.mature")
 registry.schedule("10 * * * *", "points.expire")
 registry.schedule("25 * * * *", "access.forget_requests")
+registry.schedule("35 4 * * *", "access.forget_sessions")

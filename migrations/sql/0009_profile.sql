@@ -1,4 +1,25 @@
 --
+-- Create model ErasedIdentity
+--
+CREATE TABLE "erased_identity" (
+    "id" BIGSERIAL NOT NULL PRIMARY KEY,
+    "fingerprint" VARCHAR(64) NOT NULL UNIQUE,
+    "expires_at" TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX "erased_identity_expires_idx" ON "erased_identity" ("expires_at");
+COMMENT ON TABLE "erased_identity" IS 'The keyed fingerprint of an openid, unionid or phone number that was erased; forgotten itself after a while.';
+--
+-- Create model EventRedaction
+--
+CREATE TABLE "event_redaction" (
+    "id" BIGSERIAL NOT NULL PRIMARY KEY,
+    "member_id" BIGINT NOT NULL,
+    "xact" BIGINT NOT NULL,
+    "redacted_at" TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX "event_redaction_xact_idx" ON "event_redaction" ("xact", "member_id");
+COMMENT ON TABLE "event_redaction" IS 'On record: in this transaction the payloads of a member''s events were emptied, and nothing else.';
+--
 -- Create model Invitation
 --
 CREATE TABLE "invitation" (
@@ -42,6 +63,10 @@ CREATE TABLE "referral" (
 CREATE INDEX "referral_inviter_idx" ON "referral" ("inviter_id", "id");
 COMMENT ON TABLE "referral" IS 'A new member who came through a member''s code. Both are home members; one row per new member ever.';
 --
+-- Alter options for Event
+--
+-- (no-op)
+--
 -- Alter options for Identity
 --
 -- (no-op)
@@ -58,3 +83,40 @@ CREATE INDEX "member_merge_evidence_idx" ON "member_merge" ("evidence");
 --
 ALTER TABLE member_profile ADD CONSTRAINT member_profile_gender_known CHECK (gender IN ('male', 'female', 'other'))
 ALTER TABLE referral ADD CONSTRAINT referral_state_known CHECK (state IN ('counts', 'void', 'fraud'))
+--
+-- Run SQL
+--
+
+    CREATE FUNCTION fensi_number_of_xact() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        NEW.xact := pg_current_xact_id()::text::bigint;
+        RETURN NEW;
+    END $$
+
+
+    CREATE TRIGGER event_redaction_here BEFORE INSERT ON event_redaction
+        FOR EACH ROW EXECUTE FUNCTION fensi_number_of_xact()
+
+
+    CREATE TRIGGER event_redaction_append_only BEFORE UPDATE OR DELETE ON event_redaction
+        FOR EACH ROW EXECUTE FUNCTION fensi_refuse_change()
+
+
+    CREATE FUNCTION fensi_only_redaction() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'UPDATE' AND NEW.payload = '{}'::jsonb AND to_jsonb(NEW) - 'payload' = to_jsonb(OLD) - 'payload'
+           AND EXISTS (
+               SELECT FROM event_redaction r
+               WHERE r.xact = pg_current_xact_id()::text::bigint AND r.member_id = OLD.member_id
+           )
+        THEN
+            RETURN NEW;
+        END IF;
+        RAISE EXCEPTION 'the timeline is append-only' USING ERRCODE = 'restrict_violation';
+    END $$
+
+DROP TRIGGER event_append_only ON event
+
+    CREATE TRIGGER event_append_only BEFORE UPDATE OR DELETE ON event
+        FOR EACH ROW EXECUTE FUNCTION fensi_only_redaction()
+

@@ -1,4 +1,4 @@
-"""Tables of the timeline.
+"""Tables of the timeline, and of what was redacted there.
 
 `event` is partitioned by month of `occurred_at`; a unique index cannot span partitions, so `event_key` holds
 the key of every event ever appended. The migration writes the partitioned table by hand.
@@ -23,7 +23,10 @@ class EventKey(Model):
 
 
 class Event(Model):
-    """One happening. Append-only: no code updates or deletes a row, and a trigger refuses to."""
+    """One happening. Append-only: a trigger refuses to update or delete a row.
+
+    The one exception is the payload of somebody who is erased, see `EventRedaction`.
+    """
 
     id: int = fields.BigIntField(primary_key=True)
     key: UUID = fields.UUIDField()
@@ -39,3 +42,21 @@ class Event(Model):
     class Meta:
         table = "event"
         indexes = [Index(fields=("member_id", "occurred_at"), name="event_member_idx")]
+
+
+class EventRedaction(Model):
+    """On record: in this transaction the payloads of a member's events were emptied, and nothing else.
+
+    The trigger of `event` lets an update pass only if such a row of the same transaction names the member, the payload
+    becomes {} and all else stays. Another trigger writes `xact`, and a third keeps these rows as they are.
+    """
+
+    id: int = fields.BigIntField(primary_key=True)
+    member_id: int = fields.BigIntField()
+    # PostgreSQL's own number of the transaction, 64 bits wide: it does not come again.
+    xact: int = fields.BigIntField()
+    redacted_at: datetime = fields.DatetimeField()
+
+    class Meta:
+        table = "event_redaction"
+        indexes = [Index(fields=("xact", "member_id"), name="event_redaction_xact_idx")]

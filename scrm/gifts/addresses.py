@@ -10,7 +10,7 @@ from kit.seal import Sealer
 from scrm import db
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid, NotFound
-from scrm.members.person import hold
+from scrm.members.person import hold, refuse_erased
 from scrm.points.ledger import homes_of
 
 MOST = 20  # addresses of one person
@@ -77,11 +77,12 @@ async def add(
 ) -> int:
     """Add an address and return its id; a person's first is their default.
 
-    Raises Invalid naming the field, Conflict when there are too many.
+    Raises Invalid naming the field, Conflict when there are too many or the account was deleted.
     """
     raw = tx.connection
     sealed = _seal(sealer, address)
     homes = await hold(raw, member_id)
+    await refuse_erased(raw, member_id)
     count = await raw.fetchval("SELECT count(*) FROM member_address WHERE member_id = ANY($1::bigint[])", homes)
     if count >= MOST:
         raise Conflict(f"最多保存 {MOST} 个地址", code="too_many_addresses")
@@ -124,16 +125,22 @@ async def remove(tx: Transaction, *, member_id: int, address_id: int) -> None:
         await _make_default(raw, homes, newest)
 
 
-@command
-async def forget(tx: Transaction, *, member_id: int) -> None:
-    """Erase all addresses of a person, also those on redemptions that are over (account deletion, PIPL)."""
-    raw = tx.connection
-    homes = await hold(raw, member_id)
+async def forget(raw: Connection, homes: list[int]) -> None:
+    """Erase the addresses of a person who asked to be forgotten, also those on redemptions.
+
+    Part of the caller's transaction, which holds the person. Raises Conflict `open_redemptions` while a gift waits
+    to be sent or its code to be shown; a parcel on its way needs us no more.
+    """
+    states = await raw.fetch(
+        "SELECT state FROM redemption WHERE member_id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE", homes
+    )
+    if any(row["state"] == "placed" for row in states):
+        raise Conflict("还有未完成的兑换，请先取消，或等待发货后再注销", code="open_redemptions")
     await raw.execute("DELETE FROM member_address WHERE member_id = ANY($1::bigint[])", homes)
     await raw.execute(
         """
-        UPDATE redemption SET address_sealed = NULL
-        WHERE member_id = ANY($1::bigint[]) AND state IN ('completed', 'cancelled')
+        UPDATE redemption SET address_sealed = NULL, shipping_number = '', cancel_reason = ''
+        WHERE member_id = ANY($1::bigint[])
         """,
         homes,
     )

@@ -141,3 +141,18 @@ class MemberMerge(Model):
             Index(fields=("kept_id",), name="member_merge_kept_idx"),
             Index(fields=("evidence",), name="member_merge_evidence_idx"),
         ]
+
+
+class ErasedIdentity(Model):
+    """The keyed fingerprint of an openid, unionid or phone number that was erased; forgotten itself after a while.
+
+    It says nothing about who that was, only that somebody who comes with it is no new friend (scrm.referrals).
+    """
+
+    id: int = fields.BigIntField(primary_key=True)
+    fingerprint = fields.CharField(64, unique=True)
+    expires_at: datetime = fields.DatetimeField()
+
+    class Meta:
+        table = "erased_identity"
+        indexes = [Index(fields=("expires_at",), name="erased_identity_expires_idx")]

@@ -57,15 +57,18 @@ async def link_unionid(tx: Transaction, *, fan_id: int, unionid: str, now: datet
     """Record that a fan carries a unionid and return the person (root member) it belongs to.
 
     If the unionid is known from another member the two become one, whichever came first and whatever history
-    both have; the merge is recorded with its evidence. Saying it again changes nothing. Raises NotFound for
-    an unknown fan, Invalid for an empty unionid.
+    both have; the merge is recorded with its evidence. Saying it again changes nothing, nor does saying it of somebody
+    who was erased. Raises NotFound for an unknown fan, Invalid for an empty unionid.
     """
     if not unionid or len(unionid) > 64:
         raise Invalid("unionid 不能为空，最长 64 个字符", field="unionid")
     raw = tx.connection
-    home = await raw.fetchval("SELECT member_id FROM fan WHERE id = $1", fan_id)
+    # Locked, so that nobody is erased while we write down who they are.
+    home = await raw.fetchval("SELECT member_id FROM fan WHERE id = $1 FOR NO KEY UPDATE", fan_id)
     if home is None:
         raise NotFound("没有这位粉丝")
+    if await raw.fetchval("SELECT erased_at IS NOT NULL FROM member WHERE id = $1", home):
+        return int(home)
     await raw.execute(
         """
         INSERT INTO identity (kind, subject, member_id, created_at) VALUES ('unionid', $1, $2, $3)

@@ -44,9 +44,10 @@ async def facts_about(
     fan = await raw.fetchrow(
         """
         SELECT f.member_id, f.account_id, f.following, f.follow_changed_at, a.kind, a.verified, a.enabled,
+               m.erased_at IS NOT NULL AS erased,
                -- scrm.pushes.silence
                EXISTS (SELECT FROM dialogue d WHERE d.fan_id = f.id AND d.name = 'person') AS with_person
-        FROM fan f JOIN account a ON a.id = f.account_id WHERE f.id = $1
+        FROM fan f JOIN account a ON a.id = f.account_id JOIN member m ON m.id = f.member_id WHERE f.id = $1
         """,
         fan_id,
     )
@@ -64,6 +65,8 @@ async def facts_about(
         now - LONGEST,
         list(OPENS),
     ):
+        if fan["erased"]:
+            continue  # nobody is there any more to whom a window could be open
         scene = OPENS[row["kind"]]
         acts[scene] = max(acts.get(scene, row["at"]), row["at"])
     sent = await raw.fetch(

@@ -194,6 +194,11 @@ def _origin(description: str, row: asyncpg.Record, now: datetime) -> ledger.Orig
     return ledger.Origin(description, PLATFORM, now, row["event_key"], day=natural_day(now))
 
 
+async def forget(raw: Connection, homes: Sequence[int]) -> None:
+    """Let the codes of somebody erased invite nobody any more; what they brought stays with whoever earned it."""
+    await raw.execute("DELETE FROM invitation WHERE member_id = ANY($1::bigint[])", list(homes))
+
+
 async def _merged(raw: Connection, appended: Sequence[kinds.Appended]) -> None:
     for event in appended:
         await settle(raw, {event.payload["kept"], event.payload["absorbed"]}, event.recorded_at)

@@ -90,7 +90,7 @@ async def test_what_is_not_there_and_what_is_too_large(mini: Mini) -> None:
     phone = await mini.member()
     nowhere = await phone.get("/nowhere")
     assert (nowhere.status, nowhere.code, nowhere.body["title"]) == (404, "not_found", "没有找到")
-    wrong = await phone.call("DELETE", "/me")
+    wrong = await phone.call("DELETE", "/tasks")
     assert (wrong.status, wrong.code, wrong.headers["Allow"]) == (405, "method_not_allowed", "GET")
     large = await phone.post("/addresses", b" " * (64 * 1024 + 1))
     assert (large.status, large.code) == (413, "too_large")

@@ -2,10 +2,11 @@
 
 import pytest
 
-from scrm.db import Transaction, fetch
+from scrm.db import Transaction, fetch, transaction
 from scrm.errors import Conflict, Invalid, NotFound
 from scrm.gifts import addresses, service
 from scrm.gifts.addresses import Address, MaskedAddress
+from scrm.members.queries import FanView
 from scrm.members.service import link_unionid
 from tests.conftest import START
 from tests.factories import SEALER, value
@@ -94,13 +95,24 @@ async def test_there_is_an_end_to_them(shop: Shop) -> None:
 
 
 async def test_whoever_leaves_takes_their_addresses_along(shop: Shop) -> None:
-    """What is still to be sent keeps its address until it is over."""
-    fan, gift = await shop.member(20), await shop.gift()
+    """What is still to be sent has to be cancelled or sent first; a parcel on its way needs no address of ours."""
+    fan, gift = await shop.member(30), await shop.gift()
     home = await live_at(fan)
-    over, running = [(await shop.redeem(fan, gift, n, address_id=home)).id for n in range(2)]
-    await service.ship(redemption_id=over, company="顺丰", number="SF1", now=START)
-    await service.complete(redemption_id=over, now=START)
-    await addresses.forget(member_id=fan.member_id)
-    assert await addresses.every(SEALER, fan.member_id) == []
-    sealed = "SELECT address_sealed IS NULL FROM redemption WHERE id = $1"
-    assert (await value(sealed, over), await value(sealed, running)) == (True, False)
+    made = [(await shop.redeem(fan, gift, n, address_id=home)).id for n in range(3)]
+    await service.ship(redemption_id=made[0], company="顺丰", number="SF1", now=START)
+    await service.complete(redemption_id=made[0], now=START)
+    await service.ship(redemption_id=made[1], company="顺丰", number="SF2", now=START)
+    kept = "SELECT array_agg(address_sealed IS NOT NULL ORDER BY id) FROM redemption"
+    with pytest.raises(Conflict) as caught:
+        await forget(fan)
+    assert caught.value.code == "open_redemptions"
+    assert (await value(kept), len(await addresses.every(SEALER, fan.member_id))) == ([True, True, True], 1)
+    await service.cancel(redemption_id=made[2], now=START, reason="搬家到湖滨路1号")
+    await forget(fan)
+    assert (await value(kept), await addresses.every(SEALER, fan.member_id)) == ([False, False, False], [])
+    assert await value("SELECT string_agg(shipping_number || cancel_reason, '') FROM redemption") == ""
+
+
+async def forget(fan: FanView) -> None:
+    async with transaction() as tx:
+        await addresses.forget(tx.connection, [fan.member_id])
