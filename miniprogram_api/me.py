@@ -4,8 +4,7 @@ from pydantic import BaseModel
 
 from miniprogram_api.surface import SURFACE, Asset, Call
 from scrm import db
-from scrm.points import levels, tasks
-from scrm.points.ledger import GROWTH, POINTS, holding
+from scrm.points import levels, summary, tasks
 
 
 class LevelView(BaseModel):
@@ -53,15 +52,12 @@ class TaskList(BaseModel):
 async def me(call: Call) -> Me:
     """我的积分、成长值和等级."""
     async with db.connection() as raw:
-        points = await holding(raw, call.me.member_id, POINTS, call.now)
-        growth = await holding(raw, call.me.member_id, GROWTH, call.now)
-        scheme = await levels.of_brand(raw, call.account.brand_id)
-    own = growth.balance - growth.debt
-    at = levels.standing(own, scheme) if scheme else None
+        mine = await summary.of(raw, call.me.member_id, call.account.brand_id, call.now)
+    at = mine.standing
     return Me(
-        points=points.spendable,
-        debt=max(0, points.debt - points.balance),
-        growth=own,
+        points=mine.points.spendable,
+        debt=max(0, mine.points.debt - mine.points.balance),
+        growth=mine.growth.balance - mine.growth.debt,
         level=_level(at.level) if at else None,
         next_level=_level(at.next) if at and at.next else None,
         growth_missing=at.missing if at else 0,

@@ -6,8 +6,7 @@ from pydantic import Field
 
 from miniprogram_api.surface import SURFACE, Asset, Call, Moment, Page, Shown, Taken
 from scrm import db
-from scrm.points import queries
-from scrm.points.ledger import GROWTH, POINTS
+from scrm.points import queries, summary
 
 
 class HoldingView(Shown):
@@ -78,7 +77,7 @@ class Coming(Shown):
 async def points(call: Call) -> Holdings:
     """积分和成长值余额."""
     async with db.connection() as raw:
-        mine = {asset: await queries.holding(raw, call.me.member_id, asset, call.now) for asset in (POINTS, GROWTH)}
+        mine = await summary.of(raw, call.me.member_id, call.account.brand_id, call.now)
     return Holdings.model_validate(mine)
 
 
