@@ -137,19 +137,29 @@ async def settle(raw: Connection, member_ids: Iterable[int], now: datetime) -> i
         for brand, scheme in schemes.items():
             before, after = latest.get((person, brand), 0), standing(value, scheme).level
             if before != after.rank:
-                await _change(raw, person, brand, before, after, value, now)
-                changed += 1
+                changed += await _change(raw, person, brand, before, after, value, now)
     return changed
+
+
+_RECORD = """
+-- Growth is the person's, levels are each brand's: whom only another brand's accounts know has no level here.
+INSERT INTO member_level (brand_id, member_id, rank, name, growth, changed_at)
+SELECT $1, $2, $3, $4, $5, $6
+WHERE EXISTS (
+    SELECT FROM member m JOIN fan f ON f.member_id = m.id JOIN account a ON a.id = f.account_id
+    WHERE (m.id = $2 OR m.merged_into_id = $2) AND a.brand_id = $1
+) OR NOT EXISTS (
+    SELECT FROM member m JOIN fan f ON f.member_id = m.id WHERE m.id = $2 OR m.merged_into_id = $2
+)
+RETURNING id
+"""
 
 
 async def _change(
     raw: Connection, person: int, brand: int, before: int, after: Level, growth: int, now: datetime
-) -> None:
+) -> bool:
     made = await raw.fetchval(
-        """
-        INSERT INTO member_level (brand_id, member_id, rank, name, growth, changed_at) VALUES ($1, $2, $3, $4, $5, $6)
-        RETURNING id
-        """,
+        _RECORD,
         brand,
         person,
         after.rank,
@@ -157,8 +167,10 @@ async def _change(
         growth,
         now,
     )
+    if made is None:
+        return False
     payload = {"brand": brand, "from": before, "to": after.rank, "level": after.name, "growth": growth}
-    await events.add(raw, kinds.Appended(key_of("level", made), CHANGED, now, person, None, None, payload, now))
+    return await events.add(raw, kinds.Appended(key_of("level", made), CHANGED, now, person, None, None, payload, now))
 
 
 @command

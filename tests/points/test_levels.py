@@ -7,11 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scrm import db
 from scrm.db import Transaction, fetch
 from scrm.errors import Invalid
+from scrm.members.service import link_unionid
 from scrm.points import levels
+from scrm.points.ledger import GROWTH
 from scrm.points.levels import Level, standing
-from tests.factories import value
+from tests.conftest import START
+from tests.factories import make_fan, value
+from tests.gifts.shop import earn
 from tests.points.books import make_members, merge, split
 from tests.points.house import House, level, mature, open_house, shanghai
 
@@ -130,3 +135,25 @@ async def test_merged_homes_have_one_level_and_split_ones_their_own(tx_db: Trans
     assert (await level(zippo, one), await level(zippo, other)) == ("注册会员", "注册会员")
     assert [change.name for change in await levels.history(tx_db.connection, one, zippo.brand)] == ["铜牌", "注册会员"]
     assert await value("SELECT count(*) FROM member_level WHERE member_id = $1", other) == 0
+
+
+async def test_growth_is_the_persons_and_levels_are_where_they_are_known(tx_db: Transaction) -> None:
+    """Two brands in one installation: whom only the one knows gets no level, and no event, at the other."""
+    here, there = await open_house("zippo"), await open_house("zippo")
+    fan = await make_fan(here.mini)
+    await earn(fan, 100_000, asset=GROWTH)
+    async with db.connection() as raw:
+        assert await levels.settle(raw, [fan.member_id], START) == 1
+        assert await levels.settle(raw, [fan.member_id], START) == 0
+    kept = "SELECT array_agg(DISTINCT brand_id ORDER BY brand_id) FROM member_level"
+    assert await value(kept) == [here.brand]
+    assert await value("SELECT array_agg((payload->>'brand')::int) FROM event WHERE kind = $1", levels.CHANGED) == [
+        here.brand
+    ]
+    # Known there too, by the same unionid: the one growth counts at both.
+    foreign = await make_fan(there.mini)
+    for each in (fan, foreign):
+        await link_unionid(fan_id=each.id, unionid="u", now=START)
+    async with db.connection() as raw:
+        await levels.settle(raw, [fan.member_id], START)
+    assert await value(kept) == sorted([here.brand, there.brand])
