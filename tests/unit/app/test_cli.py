@@ -1,7 +1,9 @@
 """The commands that a person types: what they print, what they store, and a sentence for everything that is wrong."""
 
+import io
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,3 +190,35 @@ def test_routes_are_listed_with_what_they_do(fensi: Fensi) -> None:
     assert code == 0
     listed = {tuple(line.split()[:2]) for line in out.splitlines()}
     assert {("GET", "/wechat/{account}"), ("POST", "/wechat/{account}"), ("GET", "/healthz")} <= listed
+
+
+def test_staff_are_added_listed_and_given_new_passwords(fensi: Fensi, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fensi("staff", "list")[1] == "nobody yet: fensi staff add --help\n"
+    code, out, _ = fensi("staff", "add", "--name", "陈青", "--login", "chen.qing")
+    assert code == 0
+    where, first, _ = out.split("\n")
+    assert where == "chen.qing may sign in at http://127.0.0.1:8300/console/"
+    assert re.fullmatch(r"first password \(to be changed\): \w{5}-\w{4}-\w{5}", first)
+    fensi(*ADD, "--kind", "service", "--appid", "wx1", "--brand", "花店")
+    monkeypatch.setattr("sys.stdin", io.StringIO("a-long-password\n"))
+    code, out, _ = fensi("staff", "add", "--name", "li.na", "--role", "agent", "--brand", "花店", "--password", "-")
+    assert (code, out) == (0, "li.na may sign in at http://127.0.0.1:8300/console/\n")
+    assert [line.split()[1:] for line in fensi("staff", "list")[1].splitlines()] == [
+        ["chen.qing", "管理员", "every", "brand", "陈青"],
+        ["li.na", "客服", "brands", "1", "li.na"],
+    ]
+    code, out, _ = fensi("staff", "reset", "li.na")
+    assert (code, out.startswith("new first password (to be changed): ")) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["add", "--name", "陈青"], "login: 登录名为 2 到 32 位"),
+        (["add", "--name", "chen.qing", "--brand", "没有"], "brand: 没有这个品牌：没有"),
+        (["reset", "nobody"], "login: 没有这位员工"),
+    ],
+)
+def test_what_is_wrong_about_staff_is_named(fensi: Fensi, arguments: list[str], said: str) -> None:
+    code, out, err = fensi("staff", *arguments)
+    assert (code, out, err.startswith(said)) == (2, "", True)
