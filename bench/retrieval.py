@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
+from bench import library
 from bench.distractors import distractors
 from bench.report import verdict
 from scrm.assistant.files import read, read_synonyms
@@ -27,7 +28,8 @@ from scrm.assistant.vectors import BATCH, pack
 ASSETS = Path(__file__).parent.parent / "assets" / "knowledge"
 NOW = datetime(2026, 3, 9, 4, 0, tzinfo=UTC)  # no entry of the files is limited in time
 
-Ranked = list[tuple[int, float]]  # the best entries with their scores
+FILES = (("faq.csv", "csv"), ("articles.md", "md"))
+Ranked = list[tuple[int, float, float | None]]  # the best entries with score and similarity
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def entries() -> tuple[list[Text], dict[str, int]]:
     """Return the passages of the demo brand's files, read as an import reads them, and entries' numbers by name."""
     texts: list[Text] = []
     numbers: dict[str, int] = {}
-    for name, form in (("faq.csv", "csv"), ("articles.md", "md")):
+    for name, form in FILES:
         for row in read((ASSETS / name).read_bytes(), form):
             assert row.content is not None, row.reason
             number = numbers[row.external_id] = len(numbers) + 1
@@ -69,7 +71,9 @@ def questions(numbers: dict[str, int]) -> list[Question]:
 
 def by_grams(index: Index) -> Callable[[str], Ranked]:
     """Return our own search."""
-    return lambda text: [(hit.text.entry_id, hit.score) for hit in best_of_entries(index.search(text), 3, NOW)]
+    return lambda text: [
+        (hit.text.entry_id, hit.score, hit.similarity) for hit in best_of_entries(index.search(text), 3, NOW)
+    ]
 
 
 def by_jieba(texts: Sequence[Text], cut: Callable[[str], list[str]]) -> Callable[[str], Ranked]:
@@ -92,7 +96,7 @@ def by_jieba(texts: Sequence[Text], cut: Callable[[str], list[str]]) -> Callable
         for n in np.argsort(-scores, kind="stable")[:50]:
             if scores[n] > 0:
                 best.setdefault(texts[n].entry_id, float(scores[n]))
-        return list(best.items())[:3]
+        return [(number, score, None) for number, score in best.items()][:3]
 
     return search
 
@@ -110,7 +114,7 @@ def measure(search: Callable[[str], Ranked], asked: Sequence[Question]) -> Rates
     """Return how often the right entry is found; unanswerable questions are left out."""
     asked = [question for question in asked if question.entry is not None]
     began = perf_counter()
-    found = [[number for number, _ in search(question.text)] for question in asked]
+    found = [[number for number, *_ in search(question.text)] for question in asked]
     taken = perf_counter() - began
     first = sum(ranked[:1] == [question.entry] for question, ranked in zip(asked, found, strict=True))
     three = sum(question.entry in ranked for question, ranked in zip(asked, found, strict=True))
@@ -120,13 +124,16 @@ def measure(search: Callable[[str], Ranked], asked: Sequence[Question]) -> Rates
 def verdicts(search: Callable[[str], Ranked], asked: Sequence[Question]) -> str:
     """Return what would be said: how many questions are answered, how many of those rightly, and what is made up."""
     found = [(question, search(question.text)) for question in asked]
-    said = [(question, ranked, judge([score for _, score in ranked])) for question, ranked in found]
+    said = [
+        (question, ranked, judge([(score, similarity) for _, score, similarity in ranked]))
+        for question, ranked in found
+    ]
     known = [one for one in said if one[0].entry is not None]
     unknown = [one for one in said if one[0].entry is None]
     answered = [one for one in known if one[2] == "answer"]
     right = sum(ranked[0][0] == question.entry for question, ranked, _ in answered)
     offered = sum(
-        word == "menu" and question.entry in [number for number, _ in ranked] for question, ranked, word in known
+        word == "menu" and question.entry in [number for number, *_ in ranked] for question, ranked, word in known
     )
     false = sum(word == "answer" for *_, word in unknown)
     return (
@@ -176,7 +183,8 @@ def by_both(texts: Sequence[Text], synonyms: Synonyms, asked: Sequence[Question]
     index = Index(texts, synonyms, {text.digest: pack(vector) for text, vector in zip(texts, of_texts, strict=True)})
     known = {question.text: vector for question, vector in zip(asked, of_questions, strict=True)}
     return lambda text: [
-        (hit.text.entry_id, hit.score) for hit in best_of_entries(index.search(text, known[text]), 3, NOW)
+        (hit.text.entry_id, hit.score, hit.similarity)
+        for hit in best_of_entries(index.search(text, known[text]), 3, NOW)
     ]
 
 
@@ -218,6 +226,9 @@ def main(*, quick: bool = False) -> None:
         print(f"  {name:28} {shown}   {each[2].milliseconds:.2f}")
     print(f"  verdicts on the report half, among distractors: {verdicts(by_grams(full), report)}")
     print(f"  verdicts on the report half, the entries alone: {verdicts(by_grams(Index(own, synonyms)), report)}")
+    groups = read_synonyms((ASSETS / "synonyms.txt").read_bytes())
+    files = [((ASSETS / name).read_bytes(), form) for name, form in FILES]
+    library.measure(files, groups, [question.text for question in asked])
     ours = rates["+ synonyms"]
     peer = max(rates["jieba BM25 (cut)"].first, rates["jieba BM25 (cut_for_search)"].first)
     print(verdict("retrieval-hit1", ours.first, 0.65))

@@ -32,6 +32,8 @@ Verdict = Literal["answer", "menu", "nothing"]
 ANSWER = 0.2  # the score from which a passage answers
 CLEAR = 1.1  # … when it is so many times as good as the next entry's
 MENU = 0.10  # the score from which the nearest are worth being offered
+# The cosine from which a passage is near in meaning. Models differ; this one is careful, and no model's own.
+SIMILAR = 0.6
 LONGEST = 500  # characters of a question that are looked at
 
 
@@ -112,13 +114,13 @@ class Library:
         Raises Unavailable when the database is away. An embedding endpoint that is slow or away is done without.
         """
         passages = await self._near(brand_id, text[:LONGEST], limit, now)
-        verdict = judge([passage.score for passage in passages])
+        verdict = judge([(passage.score, passage.similarity) for passage in passages])
         return Found(verdict, () if verdict == "nothing" else tuple(passages))
 
     async def test_question(self, brand_id: int, text: str, *, limit: int = 10, now: datetime) -> Found:
         """Return the same with every passage that came near, for who wants to know why, whatever the verdict."""
         passages = await self._near(brand_id, text[:LONGEST], limit, now)
-        return Found(judge([passage.score for passage in passages]), tuple(passages))
+        return Found(judge([(passage.score, passage.similarity) for passage in passages]), tuple(passages))
 
     async def _near(self, brand_id: int, question: str, limit: int, now: datetime) -> list[Passage]:
         index, fresh = await self._index(brand_id)
@@ -169,21 +171,24 @@ class Library:
             # Read first: what is read after it may be newer, and is then simply made once more.
             revision = await shelf.revision(raw, brand_id)
             groups = await shelf.synonyms(raw, brand_id)
-            texts = await shelf.published(raw, brand_id)
+            rows = await shelf.published(raw, brand_id)
             known = await vectors.of_brand(raw, brand_id, self._embedder.model) if self._embedder else None
-        index = await asyncio.to_thread(lambda: Index(texts, Synonyms(groups), known))
+        index = await asyncio.to_thread(lambda: Index(shelf.passages(rows), Synonyms(groups), known))
         self._held[brand_id] = (revision, index)
 
 
-def judge(scores: Sequence[float]) -> Verdict:
-    """Return what may be done with the best entries, by their scores in their order."""
-    if not scores:
+def judge(nearest: Sequence[tuple[float, float | None]]) -> Verdict:
+    """Return what may be done with the best entries, each by score and similarity (None without vectors), in order."""
+    if not nearest:
         return "nothing"
-    first, second = scores[0], max(scores[1:], default=0.0)
+    first, second = nearest[0][0], max((score for score, _ in nearest[1:]), default=0.0)
+    likeness = [similarity or 0.0 for _, similarity in nearest]
     if first >= ANSWER and first >= CLEAR * second:
         return "answer"
-    # With vectors the first need not be the one with the most words in common.
-    return "menu" if max(first, second) >= MENU else "nothing"
+    # Two rankings that know nothing of each other put the same entry first.
+    if first >= max(MENU, second) and likeness[0] >= max(SIMILAR, *likeness):
+        return "answer"
+    return "menu" if max(first, second) >= MENU or max(likeness) >= SIMILAR else "nothing"
 
 
 def best_of_entries(hits: Iterable[Hit], limit: int, now: datetime) -> list[Hit]:

@@ -1,6 +1,8 @@
 """What fans may be told, read from the database: a brand's revision, its published passages, its synonyms."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from scrm.assistant.index import Text
 from scrm.assistant.knowledge import content_of
@@ -22,10 +24,19 @@ async def revision(raw: Connection, brand_id: int) -> int:
     return number or 0
 
 
-async def published(raw: Connection, brand_id: int) -> list[Text]:
-    """Return the passages of what is published, in the order in which entries were made and as they are read."""
+async def published(raw: Connection, brand_id: int) -> Sequence[Any]:
+    """Return the rows of what is published; `passages` makes something of them."""
+    rows: list[Any] = await raw.fetch(_PUBLISHED, brand_id)
+    return rows
+
+
+def passages(rows: Sequence[Any]) -> list[Text]:
+    """Return the passages of published rows, in the order in which entries were made and as they are read.
+
+    For thousands of entries this takes a while: where others wait for the event loop, do it in a thread.
+    """
     texts = []
-    for row in await raw.fetch(_PUBLISHED, brand_id):
+    for row in rows:
         content = content_of(row)
         texts += [
             Text(

@@ -1,5 +1,6 @@
 """Embeddings of what is published, kept by what the text says and made by the worker."""
 
+import asyncio
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from uuid import UUID
 from scrm import db
 from scrm.assistant.knowledge import changed, lock
 from scrm.assistant.ports import Embedder
-from scrm.assistant.shelf import published
+from scrm.assistant.shelf import passages, published
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Unavailable
 
@@ -46,7 +47,8 @@ async def missing(brand_id: int, model: str) -> list[Missing]:
     """Return the published texts without a vector of a model, each once."""
     async with db.connection() as raw:
         there = await of_brand(raw, brand_id, model)
-        texts = {text.digest: text.meant for text in await published(raw, brand_id)}
+        rows = await published(raw, brand_id)
+    texts = await asyncio.to_thread(lambda: {text.digest: text.meant for text in passages(rows)})
     return [Missing(digest, text) for digest, text in texts.items() if digest not in there]
 
 
@@ -89,7 +91,7 @@ async def _keep(tx: Transaction, *, brand_id: int, model: str, vectors: Mapping[
 async def forget_unused(tx: Transaction, *, brand_id: int, model: str) -> int:
     """Delete the vectors of texts that are published no more, and of every other model; returns how many went."""
     await lock(tx.connection, brand_id)
-    used = {text.digest for text in await published(tx.connection, brand_id)}
+    used = {text.digest for text in passages(await published(tx.connection, brand_id))}
     gone = await tx.connection.fetch(
         """
         DELETE FROM knowledge_vector WHERE brand_id = $1 AND (model <> $2 OR NOT digest = ANY($3::uuid[]))

@@ -17,7 +17,7 @@ from scrm.assistant.content import Content
 from scrm.assistant.grams import Synonyms, grams
 from scrm.assistant.index import Index, Text
 from scrm.assistant.passages import LENGTH, LONGEST, plain, split
-from scrm.assistant.retrieval import ANSWER, CLEAR, MENU, Library, judge
+from scrm.assistant.retrieval import ANSWER, CLEAR, MENU, SIMILAR, Library, judge
 from scrm.db import fetch
 from scrm.errors import Unavailable
 from tests.assistant.shelves import Shelf, open_shelf
@@ -236,7 +236,22 @@ class TestVerdict:
         ],
     )
     def test_by_scores(self, scores: list[float], verdict: str) -> None:
-        assert judge(scores) == verdict
+        assert judge([(score, None) for score in scores]) == verdict
+
+    @pytest.mark.parametrize(
+        ("nearest", "verdict"),
+        [
+            # Both rankings put the same entry first.
+            ([(MENU, SIMILAR), (MENU, 0.1)], "answer"),
+            ([(MENU, SIMILAR), (MENU, SIMILAR + 0.1)], "menu"),
+            ([(0.0, SIMILAR + 0.3)], "menu"),
+            ([(0.0, SIMILAR - 0.01)], "nothing"),
+            # Words alone are enough, whatever a model says.
+            ([(ANSWER, 0.0), (0.0, 0.9)], "answer"),
+        ],
+    )
+    def test_by_scores_and_likeness(self, nearest: list[tuple[float, float]], verdict: str) -> None:
+        assert judge(nearest) == verdict
 
     async def test_it_says_why(self, library: Library) -> None:
         shelf = await open_shelf()
@@ -259,7 +274,8 @@ class TestEmbeddings:
         assert await shelf.found(library, "怎么钱没踪影") == []
         assert meaning.asked == []
         assert await vectors.embed_published(meaning, shelf.brand_id) == 5
-        assert (await shelf.found(library, "怎么钱没踪影"))[0] == ids["退款多久到账？"]
+        found = await library.search(shelf.brand_id, "怎么钱没踪影", now=START)
+        assert (found.verdict, found.passages[0].entry_id) == ("menu", ids["退款多久到账？"])
         # Nothing is embedded twice, whatever is published again.
         assert await vectors.embed_published(meaning, shelf.brand_id) == 0
         await shelf.archive(ids["运费如何计算？"])
