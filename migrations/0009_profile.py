@@ -76,7 +76,7 @@ class Migration(migrations.Migration):
                 "app": "scrm",
                 "indexes": [Index(fields=["expires_at"], name="erased_identity_expires_idx")],
                 "pk_attr": "id",
-                "table_description": "The keyed fingerprint of an openid, unionid or phone number that was erased; forgotten itself after a while.",
+                "table_description": "The keyed fingerprint of an openid or unionid that was erased; forgotten itself after a while.",
             },
             bases=["Model"],
         ),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from kit.clock import natural_day
-from miniprogram_api.surface import SURFACE, Asset, Call, Taken
+from miniprogram_api.surface import SURFACE, Asset, Call, Day, Taken
 from scrm.checkins import queries, service
 from scrm.checkins.rewards import Reward
 from scrm.errors import Conflict
@@ -59,7 +59,7 @@ class Calendar(BaseModel):
 class MakeUp(Taken):
     """The missed day to mend."""
 
-    day: date
+    day: Day
 
 
 class MadeUp(BaseModel):

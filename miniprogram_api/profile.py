@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from miniprogram_api.surface import SURFACE, Call, Taken, Text
+from miniprogram_api.surface import SURFACE, Call, Day, Taken, Text
 from scrm.errors import Conflict
 from scrm.members import profiles
 
@@ -19,7 +19,7 @@ class ProfileInput(Taken):
     nickname: Short | None = None
     name: Short | None = None
     gender: Gender | None = None
-    birthday: date | None = None
+    birthday: Day | None = None
     province: Short | None = None
     city: Short | None = None
     avatar: Annotated[Text, Field(max_length=500, pattern=r"^https://\S+$")] | None = None

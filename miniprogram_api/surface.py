@@ -20,12 +20,12 @@ from scrm.accounts.service import AccountView
 from scrm.db import Connection, GroupCommit
 from scrm.errors import NotFound
 from web.endpoints import Endpoint, Surface
-from web.shapes import Moment, Page, RowId, Shown, Taken, Text
+from web.shapes import Day, Moment, Page, RowId, Shown, Taken, Text
 
 SURFACE = Surface("miniprogram", "/api/mp/{appid}")
 
 
-__all__ = ["SURFACE", "Asset", "Call", "Guard", "Moment", "Page", "Parts", "RowId", "Shown", "Taken", "Text"]
+__all__ = ["SURFACE", "Asset", "Call", "Day", "Guard", "Moment", "Page", "Parts", "RowId", "Shown", "Taken", "Text"]
 
 Asset = Literal["points", "growth"]
 

@@ -1,10 +1,11 @@
 """Shapes that the surfaces share: clean text, moments to the second, row ids, pages of a list."""
 
+import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 
 class Taken(BaseModel):
@@ -34,9 +35,17 @@ def _to_the_second(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def _written_day(value: object) -> object:
+    # pydantic would take seconds since 1970 for a day, too.
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise ValueError("not a day")
+    return value
+
+
 Text = Annotated[str, AfterValidator(_clean)]
 # Several lines of it.
 Lines = Annotated[str, AfterValidator(_clean_lines)]
+Day = Annotated[date, BeforeValidator(_written_day)]
 Moment = Annotated[
     datetime,
     PlainSerializer(_to_the_second, return_type=str),

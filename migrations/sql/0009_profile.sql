@@ -7,7 +7,7 @@ CREATE TABLE "erased_identity" (
     "expires_at" TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX "erased_identity_expires_idx" ON "erased_identity" ("expires_at");
-COMMENT ON TABLE "erased_identity" IS 'The keyed fingerprint of an openid, unionid or phone number that was erased; forgotten itself after a while.';
+COMMENT ON TABLE "erased_identity" IS 'The keyed fingerprint of an openid or unionid that was erased; forgotten itself after a while.';
 --
 -- Create model EventRedaction
 --

@@ -90,12 +90,9 @@ async def erase(
 async def _bar(raw: Connection, sealer: Sealer, person: Person, now: datetime) -> None:
     rows = await raw.fetch(
         """
-        SELECT 'openid:' || account_id || ':' || openid AS said, NULL AS fingerprint
-        FROM fan WHERE id = ANY($1::bigint[])
+        SELECT 'openid:' || account_id || ':' || openid AS said FROM fan WHERE id = ANY($1::bigint[])
         UNION ALL
-        SELECT 'unionid:' || subject, NULL FROM identity WHERE kind = 'unionid' AND member_id = ANY($2::bigint[])
-        UNION ALL
-        SELECT NULL, subject FROM identity WHERE kind = 'phone' AND member_id = ANY($2::bigint[])
+        SELECT 'unionid:' || subject FROM identity WHERE kind = 'unionid' AND member_id = ANY($2::bigint[])
         """,
         person.fans,
         person.homes,
@@ -105,7 +102,7 @@ async def _bar(raw: Connection, sealer: Sealer, person: Person, now: datetime) -
         INSERT INTO erased_identity (fingerprint, expires_at) SELECT unnest($1::text[]), $2
         ON CONFLICT (fingerprint) DO UPDATE SET expires_at = excluded.expires_at
         """,
-        sorted({row["fingerprint"] or sealer.fingerprint(row["said"]) for row in rows}),
+        sorted(sealer.fingerprint(row["said"]) for row in rows),
         now + BARRED,
     )
 

@@ -144,7 +144,7 @@ class MemberMerge(Model):
 
 
 class ErasedIdentity(Model):
-    """The keyed fingerprint of an openid, unionid or phone number that was erased; forgotten itself after a while.
+    """The keyed fingerprint of an openid or unionid that was erased; forgotten itself after a while.
 
     It says nothing about who that was, only that somebody who comes with it is no new friend (scrm.referrals).
     """

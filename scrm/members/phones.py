@@ -4,6 +4,7 @@ from datetime import datetime
 
 from kit.ids import key_of
 from kit.seal import Sealer
+from scrm import db
 from scrm.db import Connection, Transaction, command
 from scrm.errors import NotFound
 from scrm.events import kinds
@@ -23,7 +24,7 @@ async def bind_phone(tx: Transaction, sealer: Sealer, *, fan_id: int, number: st
     fingerprint; the number itself is kept sealed, in the profile. Saying it again changes nothing. Raises NotFound
     for an unknown fan, Conflict `account_deleted`.
     """
-    raw, subject = tx.connection, sealer.fingerprint(f"phone:{number}")
+    raw, subject = tx.connection, _fingerprint(sealer, number)
     fan = await raw.fetchrow("SELECT member_id, account_id FROM fan WHERE id = $1 FOR NO KEY UPDATE", fan_id)
     if fan is None:
         raise NotFound("没有这位粉丝")
@@ -59,3 +60,15 @@ async def _say(raw: Connection, sealer: Sealer, home: int, number: str, now: dat
     own, _ = await profiles.read(raw, sealer, [home])
     if number not in {profile.phone} & {own.phone}:
         await profiles.say(raw, sealer, home, {"phone": number}, said, now)
+
+
+async def member_with(sealer: Sealer, number: str) -> int | None:
+    """Return the home member that was first vouched for with a number, such as +8613800008000; None for nobody."""
+    rows = await db.fetch(
+        "SELECT member_id FROM identity WHERE kind = 'phone' AND subject = $1", _fingerprint(sealer, number)
+    )
+    return rows[0]["member_id"] if rows else None
+
+
+def _fingerprint(sealer: Sealer, number: str) -> str:
+    return sealer.fingerprint(f"phone:{number}")

@@ -14,12 +14,14 @@ import asyncpg
 
 from kit.clock import natural_day
 from kit.ids import key_of
+from scrm import db
 from scrm.db import Connection, Transaction, command
 from scrm.events import kinds
 from scrm.events import service as events
 from scrm.members.merging import MERGED, SPLIT
 from scrm.members.person import hold, refuse_erased
 from scrm.points import happenings, ledger, levels
+from scrm.points.holders import OWN_HOMES
 
 REFERRED, FRAUD = kinds.get("member.referred"), kinds.get("referral.fraud")
 PLATFORM = "系统"
@@ -29,20 +31,26 @@ LENGTH = 8
 assert REFERRED.name in happenings.TITLES  # noqa: S101  # registered by that module, which has the rules as consequence
 
 
-@command
-async def code_of(
-    tx: Transaction, *, member_id: int, now: datetime, random: Callable[[int], bytes] = secrets.token_bytes
-) -> str:
+_CODE = "SELECT code FROM invitation WHERE member_id"
+
+
+async def code_of(*, member_id: int, now: datetime, random: Callable[[int], bytes] = secrets.token_bytes) -> str:
     """Return the code with which a person invites, made the first time it is asked for; of several the oldest home's.
 
     `random` gives so many random bytes. Raises Conflict `account_deleted`.
     """
+    rows = await db.fetch(f"{_CODE} = ANY({OWN_HOMES}) ORDER BY member_id LIMIT 1", member_id)
+    if rows:
+        return str(rows[0]["code"])
+    return await _make_code(member_id, now, random)
+
+
+@command
+async def _make_code(tx: Transaction, member_id: int, now: datetime, random: Callable[[int], bytes]) -> str:
     raw = tx.connection
     homes = await hold(raw, member_id)
     await refuse_erased(raw, member_id)
-    known: str | None = await raw.fetchval(
-        "SELECT code FROM invitation WHERE member_id = ANY($1::bigint[]) ORDER BY member_id LIMIT 1", homes
-    )
+    known: str | None = await raw.fetchval(f"{_CODE} = ANY($1::bigint[]) ORDER BY member_id LIMIT 1", homes)
     while known is None:
         code = "".join(ALPHABET[byte % len(ALPHABET)] for byte in random(LENGTH))
         known = await raw.fetchval(

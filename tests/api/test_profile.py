@@ -36,6 +36,8 @@ async def test_wrong_fields_are_named(mini: Mini) -> None:
         {"gender": "x"},
         {"birthday": "3000-01-01"},
         {"birthday": "1990-13-01"},
+        {"birthday": 641520000},
+        {"birthday": "1990-05-01T00:00:00"},
         {"avatar": "http://x"},
     ):
         refused = await phone.call("PUT", "/profile", given)

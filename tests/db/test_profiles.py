@@ -10,7 +10,7 @@ from scrm.db import Transaction
 from scrm.errors import Conflict, Invalid
 from scrm.members import profiles
 from scrm.members.merging import split
-from scrm.members.phones import bind_phone
+from scrm.members.phones import bind_phone, member_with
 from scrm.members.profiles import Profile
 from scrm.members.queries import FanView
 from scrm.members.service import link_unionid
@@ -114,6 +114,8 @@ async def test_a_number_that_joins_two_stays_with_both_after_the_split(tx_db: Tr
     await split(merge_id=int(await value("SELECT id FROM member_merge")), now=at(9))
     assert (await of(one)).phone == (await of(other)).phone == "+8613812348000"
     assert await value("SELECT count(*) FROM identity") == 1
+    assert await member_with(SEALER, "+8613812348000") == one.member_id
+    assert await member_with(SEALER, "13812348000") is None
 
 
 async def test_a_list_is_read_in_one_statement(tx_db: Transaction) -> None:
