@@ -42,6 +42,8 @@ def name_of(operation: Any) -> str:
     return name
 
 
+# After these the member may have to sign in again.
+ENDING = {"sign_out", "refresh"}
 OPERATIONS = {name_of(found.ok()): found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)}
 CHECKS = [
     status_code_conformance,
@@ -82,7 +84,7 @@ class Stage:
         """Hold an answer against the document, and go on as a member whose session may have ended."""
         assert response.status_code < 500, (case.as_curl_command(), response.content)
         case.validate_response(response, checks=CHECKS)
-        if name_of(case.operation) in {"sign_out", "refresh"} and response.status_code < 300:
+        if response.status_code == 401 or name_of(case.operation) in ENDING:
             asyncio.run_coroutine_threadsafe(self.phone.sign_in(), self.loop).result()
         return response.status_code
 

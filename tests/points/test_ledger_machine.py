@@ -223,6 +223,20 @@ class LedgerMachine(RuleBasedStateMachine):
             broken=broken,
         )
 
+    @precondition(lambda self: self.model.promises)
+    @rule(data=st.data(), broken=breaks)
+    def cancel(self, data: st.DataObject, broken: bool) -> None:
+        serial = data.draw(st.sampled_from([n for n in range(26) if key("promise", n) in self.model.promises]))
+        promised = key("promise", serial)
+
+        async def real() -> int:
+            async with connection() as raw:
+                return await maturing.cancel(
+                    raw, subject=f"order:{serial}", reason="cancelled", origin=origin(self.now), now=self.now
+                )
+
+        self.both(real, lambda: self.model.reduce(promised, 0, key_of("reduce", promised, 0), self.now), broken=broken)
+
     @rule(broken=breaks)
     def mature(self, broken: bool) -> None:
         self.both(lambda: maturing.mature_due(now=self.now), lambda: self.model.mature(self.now), broken=broken)

@@ -6,9 +6,12 @@ import pytest
 
 from kit.ids import key_of
 from scrm.db import Transaction, fetch
+from scrm.gifts import catalogue
+from scrm.gifts.catalogue import GiftTerms
+from scrm.gifts.service import redeem
 from scrm.points import levels, queries, rulebook
-from scrm.points.ledger import GROWTH, POINTS, Origin, spend
-from tests.factories import value
+from scrm.points.ledger import GROWTH, POINTS, NotEnough, Origin, spend
+from tests.factories import SEALER, make_fan, value
 from tests.points.books import audit, make_members
 from tests.points.house import LATE, House, coming, has, level, mature, open_house, shanghai
 
@@ -306,6 +309,33 @@ async def test_a_malicious_registration_is_taken_back(zippo: House, ann: int) ->
     ]
     await zippo.happens("product.authenticated", ann, NOON + timedelta(days=10), {"code": "ZIP-1"})
     assert await has(ann) == (0, 0)
+
+
+# A077, A095: points are for gifts
+
+
+async def test_a_points_gift_costs_its_price_and_the_line_names_it(tx_db: Transaction, zippo: House) -> None:
+    fan = await make_fan(zippo.mini)
+    await tx_db.connection.execute("SELECT setval('gift_id_seq', 104405)")
+    terms = GiftTerms(name="手机壳", price=1)
+    case = await catalogue.create_gift(brand_id=zippo.brand, kind="virtual", terms=terms, now=NOON)
+    await catalogue.load_codes(SEALER, gift_id=case, codes=["ZP-1", "ZP-2"])
+    await zippo.happens("checkin.done", fan.member_id, NOON)
+    when = shanghai("2026-03-09 12:00:07")
+    await redeem(
+        key=key_of("redeem"), gift_id=case, member_id=fan.member_id, account_id=zippo.mini, fan_id=fan.id, now=when
+    )
+    lines = await queries.statement(fan.member_id, POINTS)
+    assert [(line.occurred_at, line.amount, line.description, line.platform) for line in lines] == [
+        (when, -1, "兑换积分商品:手机壳:id:104406", "小程序"),
+        (NOON, 1, "每日签到", "小程序"),
+    ]
+    # Growth is no means of payment: it stays.
+    assert await has(fan.member_id) == (0, 3)
+    with pytest.raises(NotEnough):
+        await redeem(
+            key=key_of("again"), gift_id=case, member_id=fan.member_id, account_id=zippo.mini, fan_id=fan.id, now=when
+        )
 
 
 # The four levels, of A063
