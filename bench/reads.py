@@ -39,7 +39,7 @@ APPID = "wxbenchreads00001"
 MEMBERS = 2000
 LINES = 30  # of each member's statement
 GIFTS = 20
-REQUESTS = 12_000
+REQUESTS = 6_000
 PATHS = {"me": "/me", "statement": "/points/statement", "gifts": "/gifts"}
 
 

@@ -14,6 +14,7 @@ for the surface's guard to say.
 
 import inspect
 import json
+import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast, get_type_hints
@@ -29,9 +30,12 @@ T = TypeVar("T", bound=Callable[..., Awaitable[Any]])
 MAX_BODY = 64 * 1024
 
 
+_ROW_ID = re.compile(r"[1-9][0-9]{0,18}")
+
+
 def _row_id(text: str) -> int:
-    # Not int(): that takes "+1", " 1" and "１" for 1, and a resource has one address.
-    if not (text.isascii() and text.isdecimal() and len(text) <= 19 and 0 < (found := int(text)) < 2**63):
+    # Not int() alone: that takes "+1", " 1", "01" and "１" for 1, and a resource has one address.
+    if not _ROW_ID.fullmatch(text) or (found := int(text)) >= 2**63:
         raise ValueError(text)
     return found
 
