@@ -60,13 +60,15 @@ class Club:
             fan = await self.fan(name, self.official)
             assert await learn_profile(fan.id, services.clients, services.directory.accounts, self.clock)
 
-    async def earn(self, name: str, amount: int, word: str = "gift", description: str = "活动奖励") -> None:
-        """Give a person points."""
+    async def earn(
+        self, name: str, amount: int, word: str = "gift", description: str = "活动奖励", asset: str = ledger.POINTS
+    ) -> None:
+        """Give a person points, or growth."""
         mine, now = await self.fan(name), self.clock.now()
         await ledger.award(
             key=key_of("test", mine.id, word),
             holder_id=mine.member_id,
-            asset=ledger.POINTS,
+            asset=asset,
             amount=amount,
             origin=ledger.Origin(description, "小程序", now),
             now=now,

@@ -1,13 +1,12 @@
 """The mini-program on the phone in a real browser: it speaks only the members' API of the real server."""
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from kit.clock import ManualClock
+from kit.clock import SHANGHAI, ManualClock
 from scrm.access.service import sign_out
 from tests.browser.club import Club, Hand, open_club
 
@@ -66,7 +65,8 @@ async def test_checking_in_by_chat_moves_the_points_in_the_mini_program(hand: Ha
     await hand.see("mini-check-in", "今日已签到")
     await hand.tap("way-Points")
     await expect(hand.at("statement")).to_contain_text("每日签到")
-    await expect(hand.at("statement")).to_contain_text("2026-")
+    noon = club.clock.now().astimezone(SHANGHAI)
+    await expect(hand.at("statement")).to_contain_text(f"{noon:%Y-%m-%d} 12:00:00")
     await hand.tap("asset-growth")
     await hand.see("balance", "3")
     assert (await club.fan("小雨")).person_id == (await club.fan("小雨", club.official)).person_id
@@ -204,6 +204,35 @@ async def test_a_session_goes_on_until_somebody_ends_it(hand: Hand, club: Club) 
     await hand.see("points", "1")
 
 
+async def test_two_windows_share_one_session(hand: Hand, club: Club) -> None:
+    await hand.member("小雨")
+    page = await hand.page.context.new_page()
+    await page.goto(hand.page.url)
+    second = Hand(page, club)
+    await second.see("points", "0")
+    club.clock.advance(minutes=16)
+    await hand.tap("mini-tab-Mall")
+    await hand.see("mall-points", "0")
+    # What this window has is too old, and its refresh token was used: it takes what the other one got.
+    tokens = "Object.entries(localStorage).find(([key]) => key.endsWith('/tokens'))[1]"
+    renewed = await hand.page.evaluate(tokens)
+    await page.wait_for_function(f"(renewed) => {tokens} === renewed", arg=renewed)
+    await second.tap("mini-tab-Mall")
+    await second.see("mall-points", "0")
+    assert await club.sessions() == [""]
+
+
+async def test_the_check_in_that_reaches_a_level_says_so(hand: Hand, club: Club) -> None:
+    await hand.member("小雨")
+    await club.earn("小雨", 98, asset="growth")
+    await hand.page.reload()
+    await hand.see("next-level", "再得 2 升级为铜牌")
+    await hand.tap("mini-check-in")
+    await hand.see("level-up", "恭喜升级为铜牌")
+    await hand.tap("checked-in-close")
+    await hand.see("level", "铜牌")
+
+
 async def test_a_slow_and_a_failing_server_are_shown(hand: Hand, club: Club) -> None:
     await hand.member("小雨")
     faults = club.wechat.wechat.faults
@@ -259,16 +288,14 @@ async def test_a_refusal_is_said_in_its_words(hand: Hand, club: Club) -> None:
     await hand.member("小雨")
     await club.earn("小雨", 60)
     await hand.tap("mini-tab-Mall", f"gift-{cup}", "redeem")
-    async with club.house._http.post(
-        f"{club.wechat.url}/sim/codes", json={"appid": club.mini.appid, "fan_id": club.person("小雨").id}
-    ) as answer:
-        code = json.loads(await answer.text())["login_code"]
-    # On another phone of the same person, meanwhile.
+    # Another member is quicker.
+    other = club.wechat.fan("阿珍")
     root = f"{club.server.address}/api/mp/{club.mini.appid}"
-    async with club.house._http.post(f"{root}/sign-in", json={"code": code}) as answer:
-        bearer = {"Authorization": f"Bearer {(await answer.json())['access_token']}"}
-    async with club.house._http.post(f"{root}/gifts/{cup}/redeem", json={}, headers=bearer) as answer:
-        assert answer.status == 200
+    http = hand.page.request
+    signed = await http.post(f"{root}/sign-in", data={"code": other.login_code(club.mini.appid)})
+    await club.earn("阿珍", 60)
+    bearer = {"Authorization": f"Bearer {(await signed.json())['access_token']}"}
+    assert (await http.post(f"{root}/gifts/{cup}/redeem", data={}, headers=bearer)).status == 200
     await hand.tap("redeem-confirm")
     await hand.see("redeem-error", "商品已兑完")
     await hand.see("redeem", "已兑完")

@@ -94,10 +94,8 @@ export class Client {
     const used = this.tokens?.access_token
     let answer = await this.send(method, path, body, key)
     if (answer.status === 401) {
-      // Several requests may find the token too old at once: the first renews it for all, also in other windows.
-      const stored = this.wx.stored<TokenPair>('tokens')
-      if (stored && stored.access_token !== used) this.tokens = stored
-      else if (this.tokens?.access_token === used) await this.refresh()
+      // Several requests may find the token too old at once: the first renews it for all.
+      if (this.tokens?.access_token === used) await this.refresh()
       answer = await this.send(method, path, body, key)
     }
     if (answer.status === 401) this.over()
@@ -110,6 +108,12 @@ export class Client {
   }
 
   private async renew(): Promise<void> {
+    // Another window of this browser may have been quicker; a refresh token that comes twice ends the session.
+    const stored = this.wx.stored<TokenPair>('tokens')
+    if (stored && stored.access_token !== this.tokens?.access_token) {
+      this.tokens = stored
+      return
+    }
     const { refresh_token = '' } = this.tokens ?? {}
     const answer = await this.send('POST', '/refresh', { refresh_token })
     if (answer.status === 401 || answer.status === 422) this.over()
