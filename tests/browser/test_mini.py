@@ -1,12 +1,17 @@
 """The mini-program on the phone in a real browser: it speaks only the members' API of the real server."""
 
+import hashlib
+import json
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from kit.clock import SHANGHAI, ManualClock
+from scrm.access import requests
 from scrm.access.service import sign_out
 from tests.browser.club import Club, Hand, open_club
 
@@ -281,6 +286,33 @@ async def test_what_is_tried_again_is_done_once(hand: Hand, club: Club) -> None:
     await hand.tap(f"gift-{cup}", "redeem", "redeem-confirm")
     await hand.see("redemption-state", "兑换成功")
     assert (await club.stock(cup), await club.redemptions()) == (3, ["placed", "placed"])
+
+
+async def test_a_try_that_is_still_at_work_is_waited_for(hand: Hand, club: Club) -> None:
+    await hand.member("小雨")
+    scope, sealer = f"fan:{(await club.fan('小雨')).id}", club.server.services.sealer
+    claimed: list[requests.Claim] = []
+
+    async def claim_first(route: Route) -> None:
+        """Let another process be at work on this very check-in, as after a connection that broke."""
+        sent = json.loads(route.request.post_data or "{}")
+        key = sent["headers"].get("Idempotency-Key")
+        if key and not claimed:
+            digest = hashlib.sha256(b"\0".join([b"POST", urlsplit(sent["url"]).path.encode(), b""])).hexdigest()
+            made = await requests.claim(
+                sealer, scope=scope, key=key, request_hash=digest, owner=uuid.uuid4(), now=club.clock.now()
+            )
+            assert isinstance(made, requests.Claim)
+            claimed.append(made)
+        await route.continue_()
+
+    await hand.page.route("**/phone/api/mini/*/*/request", claim_first)
+    await hand.tap("mini-check-in")
+    await expect(hand.at("request-log").locator("li").first).to_contain_text("409")
+    await requests.give_up(claimed[0])
+    await expect(hand.at("checked-in")).to_contain_text("签到成功")
+    await hand.tap("checked-in-close")
+    await hand.see("points", "1")
 
 
 async def test_a_refusal_is_said_in_its_words(hand: Hand, club: Club) -> None:
