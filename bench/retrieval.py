@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from bench.distractors import distractors
 from bench.report import verdict
 from scrm.assistant.files import read, read_synonyms
 from scrm.assistant.grams import Synonyms, normal
-from scrm.assistant.index import K1, B, Index, Text
+from scrm.assistant.index import K1, B, Hit, Index, Text
 from scrm.assistant.passages import split
 from scrm.assistant.ports import Embedder
 from scrm.assistant.retrieval import best_of_entries, judge
@@ -71,9 +71,11 @@ def questions(numbers: dict[str, int]) -> list[Question]:
 
 def by_grams(index: Index) -> Callable[[str], Ranked]:
     """Return our own search."""
-    return lambda text: [
-        (hit.text.entry_id, hit.score, hit.similarity) for hit in best_of_entries(index.search(text), 3, NOW)
-    ]
+    return lambda text: _ranked(index.search(text))
+
+
+def _ranked(hits: Iterable[Hit]) -> Ranked:
+    return [(hit.text.entry_id, hit.score, hit.similarity) for hit in best_of_entries(hits, 3, NOW)]
 
 
 def by_jieba(texts: Sequence[Text], cut: Callable[[str], list[str]]) -> Callable[[str], Ranked]:
@@ -96,7 +98,8 @@ def by_jieba(texts: Sequence[Text], cut: Callable[[str], list[str]]) -> Callable
         for n in np.argsort(-scores, kind="stable")[:50]:
             if scores[n] > 0:
                 best.setdefault(texts[n].entry_id, float(scores[n]))
-        return [(number, score, None) for number, score in best.items()][:3]
+        ranked: Ranked = [(number, score, None) for number, score in best.items()]
+        return ranked[:3]
 
     return search
 
@@ -124,10 +127,7 @@ def measure(search: Callable[[str], Ranked], asked: Sequence[Question]) -> Rates
 def verdicts(search: Callable[[str], Ranked], asked: Sequence[Question]) -> str:
     """Return what would be said: how many questions are answered, how many of those rightly, and what is made up."""
     found = [(question, search(question.text)) for question in asked]
-    said = [
-        (question, ranked, judge([(score, similarity) for _, score, similarity in ranked]))
-        for question, ranked in found
-    ]
+    said = [(question, ranked, judge([one[1:] for one in ranked])) for question, ranked in found]
     known = [one for one in said if one[0].entry is not None]
     unknown = [one for one in said if one[0].entry is None]
     answered = [one for one in known if one[2] == "answer"]
@@ -151,6 +151,11 @@ class _Endpoint:
 
         self.model = model
         self._client = AsyncOpenAI(base_url=url, api_key=key, timeout=30)
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self._client.close()
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         answer = await self._client.embeddings.create(model=self.model, input=list(texts))
@@ -176,16 +181,14 @@ def by_both(texts: Sequence[Text], synonyms: Synonyms, asked: Sequence[Question]
         return None
 
     async def fetch() -> tuple[list[list[float]], list[list[float]]]:
-        told = await _embedded(endpoint, [text.meant for text in texts])
-        return told, await _embedded(endpoint, [question.text for question in asked])
+        async with endpoint:
+            told = await _embedded(endpoint, [text.meant for text in texts])
+            return told, await _embedded(endpoint, [question.text for question in asked])
 
     of_texts, of_questions = asyncio.run(fetch())
     index = Index(texts, synonyms, {text.digest: pack(vector) for text, vector in zip(texts, of_texts, strict=True)})
     known = {question.text: vector for question, vector in zip(asked, of_questions, strict=True)}
-    return lambda text: [
-        (hit.text.entry_id, hit.score, hit.similarity)
-        for hit in best_of_entries(index.search(text, known[text]), 3, NOW)
-    ]
+    return lambda text: _ranked(index.search(text, known[text]))
 
 
 def main(*, quick: bool = False) -> None:

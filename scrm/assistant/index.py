@@ -136,7 +136,9 @@ class Index:
         import numpy as np
 
         length = math.sqrt(sum(value * value for value in vector)) or 1.0
-        similar = self._vectors @ (np.asarray(vector, dtype=np.float32) / np.float32(length))
+        asked = np.asarray(vector, dtype=np.float32) / np.float32(length)
+        # In one thread: `@` would wake one for every core, each of which another process of ours may be using.
+        similar = np.einsum("ij,j->i", self._vectors, asked)
         fused: dict[int, float] = {}
         for ranking in (lexical, _best(similar)):
             for rank, n in enumerate(ranking):
