@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import blake2b
@@ -420,6 +422,12 @@ class TestGrams:
         assert synonyms.concepts("退货运费") == [("#1", "退货运费")]
         assert synonyms.concepts("退LOGO") == [("#0", "退"), ("#2", "退"), ("#2", "logo")]
         assert Synonyms([]).concepts("退货") == []
+
+
+def test_a_process_without_knowledge_loads_neither_numpy_nor_bm25s() -> None:
+    code = "import sys, app.services, app.background, app.demo_data; print({'numpy', 'bm25s'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def text_of(n: int, words: str) -> Text:
