@@ -1,7 +1,7 @@
 """The worker process: the outbox, jobs and schedules, and the pushes that others left behind."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from web import metrics
 from worker import schedules
 from worker.cards import send_card
 from worker.desk import keep_desk
-from worker.embeddings import embed_everything
+from worker.embeddings import Embeddings
 from worker.jobs import JobRunner
 from worker.outbox import OutboxWorker
 from worker.profiles import JOB as LEARN_PROFILE
@@ -37,6 +37,7 @@ class JobServices(schedules.Services):
     """What jobs are handed: what schedules need, and everything this process has opened."""
 
     opened: Services
+    embeddings: Embeddings = field(default_factory=Embeddings)
 
 
 class _Counted:
@@ -72,7 +73,7 @@ async def embed_knowledge(_payload: dict[str, Any], given: schedules.Services) -
     """Make the vectors that published texts lack, where an endpoint for them is configured."""
     assert isinstance(given, JobServices)  # noqa: S101  # same
     if given.opened.embedder is not None:
-        await embed_everything(given.opened.embedder)
+        await given.embeddings.make_missing(given.opened.embedder)
 
 
 schedules.registry.schedule("* * * * *", "knowledge.embed")

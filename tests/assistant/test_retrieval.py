@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import random
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from scrm.errors import Unavailable
 from tests.assistant.shelves import Shelf, open_shelf
 from tests.conftest import START
 from tests.factories import value
-from worker.embeddings import embed_everything
+from worker.embeddings import Embeddings
 
 
 class Meaning:
@@ -129,6 +130,37 @@ class TestFreshness:
             assert await shelf.found(library, word) == [entry_id]
 
         await asyncio.gather(*(publish(word) for word in words))
+
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_whatever_is_done_in_whatever_order(self, db: TortoiseContext, seed: int) -> None:
+        """A patient library finds exactly what is published; one that never waits finds nothing that is not."""
+        chance, words = random.Random(seed), list("梨柑桃李杏枣莓瓜")
+        shelf, patient, hasty = await open_shelf(), Library(Tasks(), patience=30), Library(Tasks(), patience=0.0)
+        ids = {word: await shelf.write(f"{word}？", f"{word}一") for word in words}
+        texts = {word: [f"{word}一"] for word in words}
+        seen: dict[str, str] = {}
+        for _ in range(40):
+            word = chance.choice(words)
+            match chance.choice(["publish", "publish", "edit", "archive", "withdraw"]):
+                case "publish":
+                    await knowledge.restore(brand_id=shelf.brand_id, entry_id=ids[word], now=START)
+                    version = chance.randint(1, len(texts[word]))
+                    await shelf.show(ids[word], version)
+                    seen[word] = texts[word][version - 1]
+                case "edit":
+                    texts[word].append(f"{word}{len(texts[word])}")
+                    await shelf.edit(ids[word], Content(f"{word}？", texts[word][-1]), len(texts[word]) - 1)
+                case "archive":
+                    await shelf.archive(ids[word])
+                    seen.pop(word, None)
+                case "withdraw":
+                    await knowledge.withdraw(brand_id=shelf.brand_id, entry_id=ids[word], now=START)
+                    seen.pop(word, None)
+            question = "，".join(words)
+            found = {passage.entry_id: passage.text for passage in (await shelf.ask(patient, question)).passages}
+            assert found == {ids[word]: text for word, text in seen.items()}
+            early = {passage.entry_id: passage.text for passage in (await shelf.ask(hasty, question)).passages}
+            assert early.items() <= found.items()
 
     async def test_validity_goes_by_the_moment_of_the_question(self, library: Library) -> None:
         shelf = await open_shelf()
@@ -341,12 +373,18 @@ class TestEmbeddings:
         bad, good = await open_shelf(), await open_shelf()
         await bad.publish("坏的问题")
         await populate(good)
+        work = Embeddings()
         with pytest.raises(Unavailable):
-            await embed_everything(Picky(meaning.concepts))
+            await work.make_missing(Picky(meaning.concepts))
         assert await vectors.missing(good.brand_id, meaning.model) == []
         assert len(await vectors.missing(bad.brand_id, meaning.model)) == 1
-        assert await embed_everything(meaning) == 1
-        assert await embed_everything(meaning) == 0
+        assert await work.make_missing(meaning) == 1
+        assert await work.make_missing(meaning) == 0
+        new = await good.publish("新的问题")
+        assert await work.make_missing(meaning) == 1
+        await good.archive(new)
+        assert await work.make_missing(meaning) == 0
+        assert await value("SELECT count(*) FROM knowledge_vector") == 6
 
     async def test_unused_vectors_go(self, db: TortoiseContext, meaning: Meaning) -> None:
         shelf = await open_shelf()
