@@ -21,6 +21,8 @@ from worker import schedules
 from worker.cards import send_card
 from worker.desk import keep_desk
 from worker.embeddings import Embeddings
+from worker.interests import JOB as NOTICE_INTERESTS
+from worker.interests import notice_interests
 from worker.jobs import JobRunner
 from worker.outbox import OutboxWorker
 from worker.profiles import JOB as LEARN_PROFILE
@@ -77,6 +79,16 @@ async def embed_knowledge(_payload: dict[str, Any], given: schedules.Services) -
 
 
 schedules.registry.schedule("* * * * *", "knowledge.embed")
+
+
+@schedules.registry.job(NOTICE_INTERESTS, timeout=300)
+async def interests(_payload: dict[str, Any], given: schedules.Services) -> None:
+    """Note what fans' texts show of their interests and intents."""
+    assert isinstance(given, JobServices)  # noqa: S101  # same
+    await notice_interests(given.opened.clock, given.opened.model)
+
+
+schedules.registry.schedule("* * * * *", NOTICE_INTERESTS)
 
 
 async def work(settings: Settings, database_url: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from kit.clock import Clock
 from scrm.access import leaving, requests
 from scrm.access import service as access
+from scrm.assistant import budgets
 from scrm.jobs import prune_log
 from scrm.members import erasing
 from scrm.migrate import ensure_months
@@ -16,6 +17,7 @@ from worker.jobs import Registry
 
 PUSHES_KEPT = timedelta(days=3)
 JOB_LOG_KEPT = timedelta(days=14)
+MODEL_CALLS_KEPT = timedelta(days=90)
 BATCH = 5000
 POINTS_BATCH = 1000
 
@@ -91,6 +93,14 @@ async def erase_rest(payload: dict[str, Any], services: Services) -> None:
     await leaving.erase_rest(member_id=payload["member_id"], now=services.clock.now())
 
 
+@registry.job("assistant.forget_calls", timeout=300)
+async def forget_model_calls(_payload: dict[str, Any], services: Services) -> None:
+    """Forget the model's single calls after ninety days; the days' sums stay."""
+    before = services.clock.now() - MODEL_CALLS_KEPT
+    while await budgets.forget_calls(before=before):
+        pass
+
+
 registry.schedule("20 3 * * *", "timeline.months")
 registry.schedule("40 * * * *", "pushes.prune")
 registry.schedule("50 3 * * *", "jobs.prune_log")
@@ -98,3 +108,4 @@ registry.schedule("* * * * *", "points.mature")
 registry.schedule("10 * * * *", "points.expire")
 registry.schedule("25 * * * *", "access.forget_requests")
 registry.schedule("35 4 * * *", "access.forget_sessions")
+registry.schedule("35 3 * * *", "assistant.forget_calls")
