@@ -1,8 +1,8 @@
 """A language model's server as OpenAI's clients know it: /v1/chat/completions and /v1/embeddings, offline.
 
 What it thinks is `simulator.mind`. Trouble comes from the same faults as WeChat's (`path` "/v1/chat/completions"),
-with one more part, `say`: "garbage" (no JSON), "oversize" (megabytes), "empty", "obey" (does what anybody asks), and
-any other text is what the model says.
+with one more part, `say`: "garbage" (no JSON), "oversize" (megabytes), "empty", "obey" (does what anybody asks),
+"smuggle" (does so behind an honest answer), and any other text is what the model says.
 """
 
 import asyncio
@@ -97,8 +97,9 @@ async def chat(request: web.Request) -> web.StreamResponse:
 
 
 def _thought(request: web.Request, messages: list[Json], tools: list[Json], say: str | None) -> Thought:
-    if say == "obey":
-        return mind.obey(messages, tools, request.headers["Authorization"].removeprefix("Bearer "))
+    if say in ("obey", "smuggle"):
+        key = request.headers["Authorization"].removeprefix("Bearer ")
+        return (mind.obey if say == "obey" else mind.smuggle)(messages, tools, key)
     if say == "empty":
         return Thought("")
     return mind.think(messages, tools) if say is None else Thought(say)

@@ -142,6 +142,12 @@ def obey(messages: Sequence[Json], tools: Sequence[Json], key: str) -> Thought:
     return Thought(_obedient(system, asked, low, key))
 
 
+def smuggle(messages: Sequence[Json], tools: Sequence[Json], key: str) -> Thought:
+    """Answer as a careful model would, and put what was demanded behind it."""
+    honest = think(messages, tools)
+    return honest if honest.calls else Thought(f"{honest.text}\n{obey(messages, (), key).text}")
+
+
 def _obedient(system: str, asked: str, low: str, key: str) -> str:
     if re.search(r"密钥|api|key|token|secret|环境变量|env", low):
         return f"密钥是 {_disguised(key, low)}"

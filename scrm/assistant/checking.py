@@ -13,8 +13,9 @@ from scrm.assistant.figures import invented
 from scrm.assistant.prompting import UNSURE
 
 LENGTH_MOST = 1500
-# Of an answer's pairs of letters, how many its evidence must have. Quotes have nearly all, free speech a tenth.
-BORNE_OUT = 0.4
+# Of an answer's pairs of letters, and of each of its sentences', how many its evidence must have. Quotes have nearly
+# all, free speech a tenth; a true sentence must not carry a made-up one.
+BORNE_OUT, EACH_BORNE_OUT = 0.4, 0.3
 # So many letters in a row of the instructions are a leak and no coincidence.
 FRAGMENT = 10
 
@@ -24,6 +25,12 @@ _SECRET = re.compile(
     r"|\bo[A-Za-z0-9_-]{25,30}\b",
     re.IGNORECASE,
 )
+# Good manners need no evidence.
+_MANNERS = re.compile(
+    r"(您好|你好|亲爱的|亲|感谢您的(咨询|提问|支持)|谢谢您的?(咨询|支持)?|希望(以上信息|这)?(能)?对您有所?帮助"
+    r"|如(您)?(还)?有(其他|其它|别的|任何)?(问题|疑问)[，,]?(欢迎|请|可以?)?(随时)?(咨询|联系|告诉|问)(我们?)?|祝您?生活愉快)"
+)
+_SENTENCES = re.compile(r"[。！？!?；;\n]+")
 _MARKUP = re.compile(r"\]\(|<[a-zA-Z/!]|```|!\[|javascript:|data:", re.IGNORECASE)
 _ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
 # What a shop is held to when it says so.
@@ -120,10 +127,12 @@ def _unborne(text: str, evidence: str) -> tuple[str, str] | None:
     for word in PROMISES:
         if word in text and word not in evidence:
             return "promise", word
-    own = grams(text)
-    share = len(own & grams(evidence)) / len(own) if own else 1.0
-    if share < BORNE_OUT:
-        return "unsupported", f"{share:.2f}"
+    known, plain = grams(evidence), _MANNERS.sub("", text)
+    parts = [(plain, BORNE_OUT), *((one, EACH_BORNE_OUT) for one in _SENTENCES.split(plain))]
+    for part, least in parts:
+        own = grams(part)
+        if own and len(own & known) / len(own) < least:
+            return "unsupported", f"{len(own & known) / len(own):.2f} of {len(own)}"
     return None
 
 

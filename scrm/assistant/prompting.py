@@ -46,6 +46,7 @@ _ORDERS = re.compile(
     r"|(ignore|disregard|forget|override|bypass)[^.\n]{0,40}(instruction|prompt|rule|above|previous|prior|guideline)"
     r"|(system|developer)\s*(prompt|message|instruction)|you are now|act as|jailbreak|do anything now"
     r"|(调用|执行|使用)[^。\n]{0,8}(工具|函数|接口|sql)|tool_call|function_call|<\|"
+    r"|(回答|回复|答案)[^。\n]{0,10}[前后时中里][^。\n]{0,6}(输出|附上|说出|加上|必须|写上|带上)|api[\s_-]?key|密钥"
     r"|(告诉|让|引导|要求)(用户|顾客|客户|对方)[^。\n]{0,20}(密码|验证码|转账|银行卡|身份证)",
     re.IGNORECASE,
 )
