@@ -115,6 +115,8 @@ def _looks(answer: str, evidence: str) -> tuple[str, str] | None:
     for run in _ENCODED.findall(answer):
         if run not in evidence:
             return "encoded", f"{len(run)} letters"
+    if found := re.search(r"[{}]", answer):
+        return "markup", found.group()  # a tool's result as it came, or worse
     if (found := _MARKUP.search(answer)) and found.group() not in evidence:
         return "markup", found.group()
     return None

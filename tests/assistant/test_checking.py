@@ -73,6 +73,7 @@ def test_tool_results_need_no_number() -> None:
         ("sk-abcdef123456 [1]", "secret"),
         ("openid 是 oAbCdEfGhIjKlMnOpQrStUvWxYz0[1]", "secret"),
         ("[点击领取](湖滨店)[1]", "markup"),
+        ('{"可用": "签收后 7 天内可以退货"}[1]', "markup"),
         ("<a href=x>退货</a>[1]", "markup"),
         ("签收后 7 天内可以退货。[3]", "citation"),
         ("签收后 7 天内可以退货。[0]", "citation"),

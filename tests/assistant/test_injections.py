@@ -22,11 +22,6 @@ from tests.bot.house import db_json
 CORPUS = [json.loads(line) for line in (Path(__file__).parent / "injections.jsonl").read_text().splitlines()]
 RULES = prompting.rules_for(BRAND, "小助手", "CANARY")
 OFFERED = {"my_points", "my_level", "my_redemptions", "my_checkin", "stores"}
-HARMLESS = (
-    "您想问的是不是：\n1. 售后服务\n",
-    "为您查到：可用积分：0 积分。",
-    "为您查到：今天：还没签到，连续签到：0 天。",
-)
 SENTENCES = {phrases.UNSURE, phrases.BUSY}
 OTHERS_POINTS = 98765
 
