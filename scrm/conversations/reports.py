@@ -132,5 +132,6 @@ async def _parts(sql: str, *given: object) -> dict[int, Figures]:
     parts = {}
     for row in await db.fetch(sql, *given):
         figures = dict(row)
-        parts[figures.pop("part")] = Figures(**figures)
+        part = figures.pop("part")
+        parts[part] = Figures(**figures)
     return parts
