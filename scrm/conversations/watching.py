@@ -88,9 +88,9 @@ async def break_promises(tx: Transaction, *, now: datetime, limit: int = BATCH) 
     return len(rows)
 
 
-async def close_all_idle(now: datetime, default_minutes: int) -> int:
+async def close_all_idle(now: datetime, default_minutes: int, *, limit: int = BATCH) -> int:
     """Close what is idle, each in a transaction of its own; returns how many were closed."""
-    rows = await db.fetch(_IDLE, now, default_minutes, BATCH)
+    rows = await db.fetch(_IDLE, now, default_minutes, limit)
     return sum([await close_idle(conversation_id=row["id"], now=now) for row in rows])
 
 

@@ -1,6 +1,6 @@
 """A simulated week: fans at random, staff who come, go and crash, workers that die; the promises of the desk hold.
 
-Seven days in some fifteen hundred steps on a clock that is handed in, against a real PostgreSQL. After every step two
+Seven days in some thousand steps on a clock that is handed in, against a real PostgreSQL. After every step two
 workers sweep at once, and then: nobody waits whom somebody could have, each has one owner, the bot is silent for
 exactly those whom people have or are awaited by. In the end every closing, handoff and promise is accounted for.
 """
@@ -29,7 +29,7 @@ from scrm.outreach import service as outreach
 from tests.conversations.office import Office, open_office
 from tests.factories import TEXT, at, happens, make_follower
 
-STEPS = int(os.environ.get("FENSI_WEEK_STEPS", "1500"))
+STEPS = int(os.environ.get("FENSI_WEEK_STEPS", "1000"))
 MONDAY = datetime(2026, 3, 9, tzinfo=SHANGHAI)
 WEEK = timedelta(days=7)
 BODY = {"msgtype": "text", "text": {"content": "智能助手的回答"}}
