@@ -96,6 +96,8 @@ def facts(**changes: Any) -> Facts:
         ({"account_kind": "miniprogram", "verified": False, "following": False}, "window:message"),
         ({"following": False}, "not_following"),
         ({"windows": ()}, "window_closed"),
+        ({"silenced": True}, "with_person"),
+        ({"silenced": True, "enabled": False}, "with_person"),
         ({"windows": (Window("message", at(100), 0), Window("menu", at(60), -1))}, "count_exhausted"),
         # The first that applies is the one that is told.
         ({"enabled": False, "verified": False, "following": False, "windows": ()}, "account_disabled"),
