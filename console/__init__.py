@@ -45,6 +45,7 @@ def create(
         SURFACE, Guard(parts), state=state, repetitions=Repetitions(sealer, clock), limits=limits, dress=dress
     )
     api = web.Application(middlewares=[private, problems])
+    api.on_shutdown.append(dispatch.close)
     api.router.add_routes(dispatch.routes(""))
     api.router.add_get("/docs", _docs)
     return api

@@ -1,5 +1,6 @@
 """From a request to an endpoint's answer: limits, guard, arguments, repetition, handler, in this order."""
 
+import asyncio
 import ipaddress
 import math
 from collections.abc import Awaitable, Callable
@@ -12,6 +13,7 @@ from aiohttp import web
 from kit.state import SharedState, StateUnavailable
 from scrm.access.requests import Answered
 from scrm.errors import Invalid
+from web import streams
 from web.endpoints import Endpoint, Surface, arguments
 from web.idempotency import Repetitions, key_of_request
 from web.problems import TooMany
@@ -65,6 +67,7 @@ class Dispatch(Generic[CallT]):
         dress: Dress[CallT] | None = None,
     ) -> None:
         self._dress = dress
+        self._closing = asyncio.Event()
         self._surface = surface
         self._guard = guard
         self._state = state
@@ -79,8 +82,12 @@ class Dispatch(Generic[CallT]):
             found.append(web.route(endpoint.method, prefix + endpoint.path, self._serving(endpoint), **head))
         return found
 
-    def _serving(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def serve(request: web.Request) -> web.Response:
+    async def close(self, _app: web.Application) -> None:
+        """End the streams, which would otherwise never: an application's `on_shutdown`."""
+        self._closing.set()
+
+    def _serving(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def serve(request: web.Request) -> web.StreamResponse:
             where = address_of(request)
             await self._take(f"address:{where}", self._limits.address)
             if endpoint.public:
@@ -91,6 +98,12 @@ class Dispatch(Generic[CallT]):
                 await self._take(call.scope, self._limits.member)
             raw = await _body(request, endpoint.max_body) if endpoint.writes and request.body_exists else b""
             given = await arguments(endpoint, request, raw)
+
+            if endpoint.stream:
+                said = await _called(endpoint, call, given)
+                return await streams.serve(
+                    request, said, still=lambda: self._guard(request, endpoint, None), closing=self._closing
+                )
 
             async def work() -> Answered:
                 return _answered(endpoint, await _called(endpoint, call, given))

@@ -8,6 +8,8 @@ A parameter named `body` or `query` is a pydantic model of that part of the requ
 is converted to its type, and `call` is what the surface knows about the request. The docstring's first line is
 the summary in the documentation. A `body` of type `bytes` is the request's body as it came, such as a picture.
 
+A `stream` is a read that goes on: its handler checks what it was asked for and returns a generator of web.streams.Said.
+
 A surface with `permissions` wants one of them on the line of every route that is not public; who may do what is
 for the surface's guard to say.
 """
@@ -64,6 +66,7 @@ class Endpoint:
     takes_call: bool
     permission: str
     max_body: int
+    stream: bool
 
     @property
     def writes(self) -> bool:
@@ -83,6 +86,10 @@ class Surface:
     def get(self, path: str, **options: Any) -> Callable[[T], T]:
         """Register an operation that reads."""
         return self._register("GET", path, **options)
+
+    def stream(self, path: str, **options: Any) -> Callable[[T], T]:
+        """Register a read that goes on as server-sent events."""
+        return self._register("GET", path, stream=True, **options)
 
     def post(self, path: str, **options: Any) -> Callable[[T], T]:
         """Register an operation that does something."""
@@ -107,6 +114,7 @@ class Surface:
         network: bool = False,
         permission: str = "",
         max_body: int = MAX_BODY,
+        stream: bool = False,
     ) -> Callable[[T], T]:
         # `public`: nobody needs to be signed in. `network`: it calls outside, so it opens its transaction itself.
         # `permission`: what the caller must hold. `max_body`: bytes.
@@ -127,6 +135,7 @@ class Surface:
                     network=network,
                     permission=permission,
                     max_body=max_body,
+                    stream=stream,
                 )
             )
             return handler

@@ -138,7 +138,10 @@ def _responses(endpoint: Endpoint, always: dict[int, str]) -> dict[str, Any]:
         found.setdefault(404, "没有，或不属于您")
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     responses: dict[str, Any] = {}
-    if endpoint.result is None:
+    if endpoint.stream:
+        content = {"text/event-stream": {"schema": {"type": "string"}}}
+        responses[str(endpoint.status)] = {"description": endpoint.summary, "content": content}
+    elif endpoint.result is None:
         responses[str(endpoint.status)] = {"description": "完成"}
     else:
         schema = {"$ref": f"#/components/schemas/{endpoint.result.__name__}"}

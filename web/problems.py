@@ -75,5 +75,6 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Exception as error:  # noqa: BLE001  # the last line: answered, logged, and the service goes on
         log.error("request failed", method=request.method, error=describe(error))
         response = problem(500, "internal", "服务出错了，请稍后再试")
-    response.headers[REQUEST_ID] = request_id
+    if not response.prepared:
+        response.headers[REQUEST_ID] = request_id
     return response
