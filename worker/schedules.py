@@ -13,6 +13,7 @@ from scrm.members import erasing
 from scrm.migrate import ensure_months
 from scrm.points import ledger, maturing
 from scrm.pushes import service as pushes
+from scrm.staff import lockout, sessions
 from worker.jobs import Registry
 
 PUSHES_KEPT = timedelta(days=3)
@@ -101,6 +102,16 @@ async def forget_model_calls(_payload: dict[str, Any], services: Services) -> No
         pass
 
 
+@registry.job("staff.forget_sessions", timeout=300)
+async def forget_staff_sessions(_payload: dict[str, Any], services: Services) -> None:
+    """Forget staff sessions that ended long ago, and failed sign-ins that no longer make anybody wait."""
+    now = services.clock.now()
+    while await sessions.forget_old(now=now):
+        pass
+    while await lockout.forget_old(now=now):
+        pass
+
+
 registry.schedule("20 3 * * *", "timeline.months")
 registry.schedule("40 * * * *", "pushes.prune")
 registry.schedule("50 3 * * *", "jobs.prune_log")
@@ -109,3 +120,4 @@ registry.schedule("10 * * * *", "points.expire")
 registry.schedule("25 * * * *", "access.forget_requests")
 registry.schedule("35 4 * * *", "access.forget_sessions")
 registry.schedule("35 3 * * *", "assistant.forget_calls")
+registry.schedule("35 * * * *", "staff.forget_sessions")

@@ -66,3 +66,18 @@ async def succeeded(raw: Connection, login: str, address: str) -> None:
         "UPDATE sign_in_failure SET failures = greatest(failures - 1, 0), locked_until = NULL WHERE subject = $1",
         address,
     )
+
+
+@command
+async def forget_old(tx: Transaction, *, now: datetime, limit: int = 1000) -> int:
+    """Forget failures that count no more, at most `limit`; returns how many. Call it until it returns 0."""
+    rows = await tx.connection.fetch(
+        """
+        DELETE FROM sign_in_failure WHERE id IN (
+            SELECT id FROM sign_in_failure WHERE failed_at <= $1 ORDER BY failed_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        ) RETURNING id
+        """,
+        now - FORGOTTEN,
+        limit,
+    )
+    return len(rows)

@@ -174,10 +174,14 @@ class Office:
 
 
 async def open_office(
-    house: House, http: aiohttp.ClientSession, clock: ManualClock, public_url: str = "http://127.0.0.1:8300"
+    house: House,
+    http: aiohttp.ClientSession,
+    clock: ManualClock,
+    public_url: str = "http://127.0.0.1:8300",
+    wechat_url: str = "http://127.0.0.1:9",
 ) -> tuple[Office, TestServer]:
     """Serve the console alone, for what a test wants to be different."""
-    services = (await house.server()).services
+    services = (await house.server(wechat_url=wechat_url)).services
     hasher = CountingHasher()
     passwords = Passwords(hasher)
     app = web.Application()

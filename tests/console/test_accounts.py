@@ -1,0 +1,135 @@
+"""Accounts and their health: what came in, what is wrong, and whether WeChat answers."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+
+import console
+from app.server import create_app
+from kit.clock import ManualClock
+from scrm import db as scrm_db
+from scrm.accounts.models import Account as AccountRow
+from scrm.staff import lockout, sessions
+from simulator import world as sim
+from simulator.clock import Clock
+from simulator.testing import running
+from tests.bot.house import AES_KEY, TOKEN, House
+from tests.console.conftest import Browser, Office, open_office
+from tests.factories import make_account
+
+
+@pytest.fixture
+async def connected(database_url: str, clock: ManualClock) -> AsyncIterator[tuple[Office, sim.World]]:
+    """A console whose server reaches a WeChat, with one account known to both sides."""
+    world = sim.World(clock=Clock(lambda: clock.now().timestamp()))
+    async with (
+        running(world, retry_pause=0.02) as wechat,
+        scrm_db.database(database_url, pool=4),
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+    ):
+        house = House(database_url, clock, http)
+        account = await house.account()
+        world.add_account("service", appid=account.appid, secret="appsecret", token=TOKEN, aes_key=AES_KEY)
+        office, server = await open_office(house, http, clock, wechat_url=wechat.url)
+        try:
+            yield office, world
+        finally:
+            await server.close()
+            await house.close()
+
+
+async def pushed(office: Office, account_id: int, state: str, hours_ago: float) -> None:
+    await office.rows(
+        "INSERT INTO push (key, account_id, state, received_at) VALUES ($1, $2, $3, $4)",
+        uuid4(),
+        account_id,
+        state,
+        office.clock.now() - timedelta(hours=hours_ago),
+    )
+
+
+async def troubles(boss: Browser) -> list[tuple[str, str]]:
+    (one,) = (await boss.get("/accounts")).body["items"]
+    return [(trouble["level"], trouble["text"]) for trouble in one["troubles"]]
+
+
+async def test_the_last_day_of_an_account(connected: tuple[Office, sim.World]) -> None:
+    office, _ = connected
+    boss = await office.signed_in()
+    account = await AccountRow.all().first()
+    assert account is not None
+    assert await troubles(boss) == [("warning", "24 小时内没有收到推送，请核对公众平台的服务器配置")]
+    for state, hours_ago in (("answered", 1), ("late", 2), ("failed", 3), ("failed", 25)):
+        await pushed(office, account.id, state, hours_ago)
+    await office.rows(
+        "INSERT INTO malformed_push (account_id, reason, body_sealed, received_at) VALUES ($1, 'x', 'x', $2)",
+        account.id,
+        office.clock.now(),
+    )
+    (one,) = (await boss.get("/accounts")).body["items"]
+    assert (one["pushes"], one["failed"], one["malformed"]) == (3, 1, 1)
+    assert one["last_push_at"] == "2026-03-09T03:00:00Z"
+    assert one["callback_url"] == f"http://127.0.0.1:8300/wechat/{account.id}"
+    assert await troubles(boss) == [
+        ("error", "24 小时内有 1 条推送处理失败"),
+        ("warning", "24 小时内有 1 条推送无法识别"),
+    ]
+    await office.rows("UPDATE account SET verified = false, mode = 'plain'")
+    assert [text[:4] for _, text in await troubles(boss)][-2:] == ["未认证：", "明文模式"]
+    text = str((await boss.get("/accounts")).body)
+    assert "appsecret" not in text
+    assert TOKEN not in text
+    assert AES_KEY not in text
+
+
+async def test_whether_wechat_answers(connected: tuple[Office, sim.World]) -> None:
+    office, world = connected
+    boss = await office.signed_in()
+    (one,) = (await boss.get("/accounts")).body["items"]
+    assert one["token"] == "none"
+    path = f"/accounts/{one['id']}/check"
+    assert (await boss.post(path)).body == {"fine": True, "text": "微信接口正常，已取得访问凭证"}
+    assert (await boss.get("/accounts")).body["items"][0]["token"] == "ready"
+    # The secret was changed at the platform, and the token has run out.
+    world.accounts[one["appid"]].secret = "another"
+    office.clock.advance(hours=3)
+    await boss.sign_in()
+    answer = (await boss.post(path)).body
+    assert (answer["fine"], answer["text"][:15]) == (False, "微信拒绝了请求（错误码 401")
+
+
+async def test_an_account_that_is_not_served_is_told_so(office: Office) -> None:
+    boss = await office.signed_in()
+    added = await make_account()  # after the server has looked, and sealed with another key
+    (one,) = (await boss.get("/accounts")).body["items"]
+    assert (one["id"], one["token"]) == (added, "none")
+    answer = await boss.post(f"/accounts/{added}/check")
+    assert (answer.body["fine"], answer.body["text"][:3]) == (False, "账号已")
+
+
+async def test_what_is_long_over_is_forgotten(office: Office) -> None:
+    who = await office.signed_in()
+    await office.browser("nobody").try_in()
+    assert (await sessions.forget_old(now=office.clock.now()), await lockout.forget_old(now=office.clock.now())) == (
+        0,
+        0,
+    )
+    office.clock.advance(days=91)
+    assert (await sessions.forget_old(now=office.clock.now()), await lockout.forget_old(now=office.clock.now())) == (
+        1,
+        2,
+    )
+    assert (await who.get("/me")).said == (401, "session_over")
+
+
+async def test_the_server_has_the_console_where_it_belongs(office: Office) -> None:
+    async with TestServer(create_app(office.services)) as server:
+        address = f"http://127.0.0.1:{server.port}"
+        async with office.http.get(f"{address}{console.MOUNT}/me") as answer:
+            assert (answer.status, (await answer.json())["code"]) == (401, "not_signed_in")
+        async with office.http.get(f"{address}{console.MOUNT}/no-such") as answer:
+            assert (answer.status, (await answer.json())["title"]) == (404, "没有找到")
