@@ -1,5 +1,6 @@
 """Accounts and their health: what has come in, whether WeChat's API answers, what is set up wrongly."""
 
+from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel
@@ -55,6 +56,20 @@ class AccountQuery(BrandPage):
     """The accounts of one brand, or of all that the caller works for."""
 
 
+class PushHour(BaseModel):
+    """An hour from `at` on: the pushes that came, and those among them that failed."""
+
+    at: Moment
+    pushes: int
+    failed: int
+
+
+class PushHours(BaseModel):
+    """The last 24 hours, the oldest first; the last one is not over."""
+
+    items: list[PushHour]
+
+
 class Checked(BaseModel):
     """What WeChat's API says to this account."""
 
@@ -67,6 +82,13 @@ async def account_list(call: Call, query: AccountQuery) -> AccountList:
     """公众号与小程序的运行状况."""
     found = await queries.health(brands=call.within(query.brand), now=call.now)
     return AccountList(items=[await _item(call, one) for one in found])
+
+
+@SURFACE.get("/accounts/pushes", permission=READ)
+async def pushes_by_hour(call: Call, query: AccountQuery) -> PushHours:
+    """最近 24 小时的推送量."""
+    found = await queries.pushes_by_hour(brands=call.within(query.brand), now=call.now)
+    return PushHours(items=[PushHour.model_validate(asdict(one)) for one in found])
 
 
 @SURFACE.post("/accounts/{account_id}/check", permission=READ, network=True, errors=[NotFound])

@@ -50,3 +50,32 @@ async def health(*, brands: list[int] | None, now: datetime) -> list[AccountHeal
         now - WINDOW,
     )
     return [AccountHealth(**dict(row)) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """An hour from `at` on: the pushes that came, and those among them that failed."""
+
+    at: datetime
+    pushes: int
+    failed: int
+
+
+async def pushes_by_hour(*, brands: list[int] | None, now: datetime) -> list[Hour]:
+    """Return the last 24 hours of these brands' accounts (None: all), the oldest first; the last one is not over."""
+    rows = await fetch(
+        """
+        SELECT h.at, count(p.key) AS pushes, count(p.key) FILTER (WHERE p.state = 'failed') AS failed
+        FROM generate_series(date_trunc('hour', $2::timestamptz), $3::timestamptz, interval '1 hour') AS h(at)
+        LEFT JOIN (
+            SELECT p.key, p.state, date_trunc('hour', p.received_at) AS hour FROM push p
+            JOIN account a ON a.id = p.account_id AND ($1::bigint[] IS NULL OR a.brand_id = ANY($1))
+            WHERE p.received_at >= date_trunc('hour', $2::timestamptz) AND p.received_at <= $3
+        ) AS p ON p.hour = h.at
+        GROUP BY h.at ORDER BY h.at
+        """,
+        brands,
+        now - WINDOW + timedelta(hours=1),
+        now,
+    )
+    return [Hour(**dict(row)) for row in rows]

@@ -70,6 +70,9 @@ async def test_the_last_day_of_an_account(connected: tuple[Office, sim.World]) -
         account.id,
         office.clock.now(),
     )
+    hours = (await boss.get("/accounts/pushes")).body["items"]
+    assert (len(hours), hours[0]["at"], hours[-1]["at"]) == (24, "2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z")
+    assert [(one["pushes"], one["failed"]) for one in hours[-4:]] == [(1, 1), (1, 0), (1, 0), (0, 0)]
     (one,) = (await boss.get("/accounts")).body["items"]
     assert (one["pushes"], one["failed"], one["malformed"]) == (3, 1, 1)
     assert one["last_push_at"] == "2026-03-09T03:00:00Z"

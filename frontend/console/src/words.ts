@@ -9,6 +9,9 @@ const SHORT = shanghai({ month: 'numeric', day: 'numeric', hour: '2-digit', minu
 /** 2026/03/09 12:00:00, Beijing time. */
 export const fullTime = (at: string) => FULL.format(new Date(at))
 
+/** 12:00, Beijing time. */
+export const clockTime = (at: string) => CLOCK.format(new Date(at))
+
 /** 刚刚, 5 分钟前, 今天 12:00, 昨天 12:00, 3/9 12:00. */
 export function shortTime(at: string | null, now = new Date()): string {
   if (!at) return '—'
