@@ -46,9 +46,15 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serving(
-    arguments: Sequence[str], *, port: int, log: Path, processes: int = 1, environment: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    *,
+    port: int,
+    log: Path,
+    processes: int = 1,
+    environment: Mapping[str, str] | None = None,
+    root: Path = ROOT,
 ) -> Iterator[Server]:
-    """Run `python -m *arguments`, `processes` times, until the block ends; give it once the port is open.
+    """Run `python -m *arguments` of the checkout `root`, `processes` times; give it once the port is open.
 
     Raises ServerError when it is not open within 30 seconds.
     """
@@ -56,7 +62,7 @@ def serving(
         started = [
             subprocess.Popen(
                 [sys.executable, "-m", *arguments],
-                cwd=ROOT,
+                cwd=root,
                 env={**os.environ, **(environment or {})},
                 stdout=file,
                 stderr=subprocess.STDOUT,
