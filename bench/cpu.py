@@ -85,10 +85,15 @@ class Measured:
 def measure(side: Side, writer: Writer, count: int, postmaster: int | None) -> dict[str, float]:
     """Load a side with `count` new pushes and return microseconds of processor time per push by group."""
     requests = [push.request for push in writer.write(count, path=side.path, safe=side.safe)]
-    groups = {"server": side.server.workers(), "postgresql": children_of(postmaster) if postmaster else []}
-    before = {name: cpu_seconds(pids) for name, pids in groups.items()}
+
+    def used_so_far() -> dict[str, float]:
+        # Asked again each time: connections, and with them PostgreSQL's processes, come as they are needed.
+        backends = children_of(postmaster) if postmaster else []
+        return {"server": cpu_seconds(side.server.workers()), "postgresql": cpu_seconds(backends)}
+
+    before = used_so_far()
     outcome = run(load(requests, side.server.port))
-    used = {name: cpu_seconds(pids) - before[name] for name, pids in groups.items()}
+    used = {name: seconds - before[name] for name, seconds in used_so_far().items()}
     used["generator"] = outcome.generator_busy * outcome.seconds
     return {name: seconds / count * 1e6 for name, seconds in used.items()}
 
