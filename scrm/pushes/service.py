@@ -18,7 +18,6 @@ from scrm.db import Connection, Transaction, command
 from scrm.events import kinds
 from scrm.events.kinds import Appended
 from scrm.events.service import run_consequences
-from scrm.members.service import ENSURE_FANS
 from scrm.pushes.silence import PERSON
 
 
@@ -65,16 +64,36 @@ WITH input AS (
     ) WITH ORDINALITY AS i (
         key, account_id, openid, kind, occurred_at, received_at, payload, fields, lease_until, answer, n
     )
-), located AS (
+), known AS (
     SELECT i.*, f.id AS fan_id, f.member_id
     FROM input i
     -- OFFSET 0 keeps this a look-up in the index for each push, however small the planner thinks the table is.
     LEFT JOIN LATERAL (
         SELECT id, member_id FROM fan WHERE account_id = i.account_id AND openid = i.openid OFFSET 0
     ) f ON true
+), strangers AS MATERIALIZED (
+    -- As in members' ENSURE_FANS.
+    SELECT account_id, openid, since, nextval('member_id_seq') AS member_id
+    FROM (
+        SELECT account_id, openid, min(received_at) AS since FROM known
+        WHERE fan_id IS NULL AND openid IS NOT NULL GROUP BY account_id, openid
+    ) each_once
+), made AS (
+    INSERT INTO fan (account_id, openid, member_id, created_at)
+    SELECT account_id, openid, member_id, since FROM strangers ORDER BY account_id, openid
+    ON CONFLICT DO NOTHING
+    RETURNING id, account_id, openid, member_id, created_at
+), their_members AS (
+    INSERT INTO member (id, created_at) SELECT member_id, created_at FROM made
+), located AS (
+    SELECT k.n, k.key, k.account_id, k.kind, k.openid, k.occurred_at, k.received_at, k.payload, k.fields,
+           k.lease_until, k.answer,
+           coalesce(k.fan_id, m.id) AS fan_id, coalesce(k.member_id, m.member_id) AS member_id
+    FROM known k LEFT JOIN made m ON k.fan_id IS NULL AND m.account_id = k.account_id AND m.openid = k.openid
 ), fresh AS (
-    -- Not one key is taken while a fan is unknown: every batch takes its locks in one order (fans, keys,
-    -- consequences), so that batches with pushes in common wait for each other and never in a circle.
+    -- Not one key is taken while a fan is unknown (made by another process this moment): every batch takes its locks
+    -- in one order (fans, keys, consequences), so that batches with pushes in common wait for each other and never in
+    -- a circle.
     INSERT INTO event_key (key) SELECT key FROM located
     WHERE NOT EXISTS (SELECT FROM located u WHERE u.fan_id IS NULL AND u.openid IS NOT NULL)
     ORDER BY key ON CONFLICT DO NOTHING RETURNING key
@@ -116,15 +135,9 @@ async def accept(raw: Connection, arrivals: Sequence[Arrival]) -> list[Accepted]
     A fan nobody has seen becomes a fan and a member here. The same key twice in one batch counts once.
     """
     unique = _in_order(_without_twins(arrivals))
-    rows = await _accept_known(raw, unique)
-    unknown = _of_unknown_fans(unique, rows)
-    if unknown:
-        await raw.execute(
-            ENSURE_FANS, [a.account_id for a in unknown], [a.openid for a in unknown], unknown[0].received_at
-        )
-        rows = await _accept_known(raw, unique)
-        if _of_unknown_fans(unique, rows):
-            raise RuntimeError("a fan that was just made is not there")
+    rows = await _accept_located(raw, unique)
+    if rows is None:
+        raise RuntimeError("a fan that was just made is not there")
     appended = [
         Appended(a.key, a.kind, a.occurred_at, row.member_id, a.account_id, row.fan_id, a.payload, a.received_at)
         for a, row in zip(unique, rows, strict=True)
@@ -137,23 +150,24 @@ async def accept(raw: Connection, arrivals: Sequence[Arrival]) -> list[Accepted]
 async def accept_at_once(raw: Connection, arrivals: Sequence[Arrival]) -> list[Accepted] | None:
     """Do all of `accept` by its one statement, without a transaction around it, where that is enough.
 
-    It is where every fan is known and no kind has a consequence: nearly always. Otherwise None, nothing done.
+    It is where no kind has a consequence: nearly always. Otherwise None, and nothing done but perhaps fans made, whom
+    `accept` then finds.
     """
     if any(kinds.get(arrival.kind).consequence is not None for arrival in arrivals):
         return None
     unique = _in_order(_without_twins(arrivals))
-    rows = await _accept_known(raw, unique)
-    return None if _of_unknown_fans(unique, rows) else _with_twins(arrivals, unique, rows)
+    rows = await _accept_located(raw, unique)
+    return None if rows is None else _with_twins(arrivals, unique, rows)
 
 
-async def _accept_known(raw: Connection, arrivals: list[Arrival]) -> list[Accepted]:
-    """Run _ACCEPT, which does nothing at all while a fan among them is unknown."""
-    rows = await raw.fetch(_ACCEPT, to_json(arrivals).decode())
-    return [Accepted(*row) for row in rows]
-
-
-def _of_unknown_fans(arrivals: list[Arrival], rows: list[Accepted]) -> list[Arrival]:
-    return [a for a, row in zip(arrivals, rows, strict=True) if row.fan_id is None and a.openid is not None]
+async def _accept_located(raw: Connection, arrivals: list[Arrival]) -> list[Accepted] | None:
+    """Run _ACCEPT, again when another process made one of the fans at the same moment: it is known the next time."""
+    given = to_json(arrivals).decode()
+    for _ in range(2):
+        rows = [Accepted(*row) for row in await raw.fetch(_ACCEPT, given)]
+        if not any(row.fan_id is None and a.openid is not None for a, row in zip(arrivals, rows, strict=True)):
+            return rows
+    return None
 
 
 def _without_twins(arrivals: Sequence[Arrival]) -> list[Arrival]:

@@ -16,6 +16,7 @@ from scrm import db as scrm_db
 from scrm.db import Connection, GroupCommit, Transaction, database, fetch
 from scrm.events import kinds
 from scrm.members import queries
+from scrm.members.service import ENSURE_FANS
 from scrm.pushes import service as pushes
 from scrm.pushes.service import Abandoned, Accepted, Arrival, DialogueChange, Held, RunningDialogue
 from tests.factories import FOLLOW, SCAN, TEXT, again, at, make_account, make_fan, value
@@ -226,6 +227,26 @@ class TestConcurrency:
             assert len(winners) == 1
             assert await look("a") == [("answered", answers[winners[0]], "")]
             assert (await count("fan"), await count("member"), await count("event")) == (1, 1, 1)
+
+    async def test_strangers_whom_another_process_is_making_are_waited_for(self, db: TortoiseContext) -> None:
+        account = await make_account()
+        async with scrm_db.connection() as theirs, scrm_db.connection() as ours:
+            opened = theirs.transaction()
+            await opened.start()
+            await theirs.execute(ENSURE_FANS, [account], ["o2"], at(0))
+            arrivals = [arrival(n, account, f"o{n}") for n in (1, 2, 2, 3)]
+            accepting = asyncio.create_task(pushes.accept_at_once(ours, arrivals))
+            while not await value("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110  # theirs to tell
+                await asyncio.sleep(0.01)
+            await opened.commit()
+            accepted = await accepting
+        assert accepted is not None
+        assert [each.fresh for each in accepted] == [True, True, False, True]
+        fans = await fetch("SELECT id, member_id, created_at FROM fan ORDER BY openid")
+        assert [(each.fan_id, each.member_id) for each in accepted] == [tuple(fans[n])[:2] for n in (0, 1, 1, 2)]
+        assert [fan["created_at"] for fan in fans] == [at(1), at(0), at(1)]
+        # Nobody is left over from the first attempt.
+        assert (await count("member"), await count("event"), await count("push")) == (3, 3, 3)
 
     async def test_one_bad_push_fails_alone_in_its_group_commit(self, db: TortoiseContext) -> None:
         account = await make_account()
