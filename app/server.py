@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import structlog
@@ -16,6 +16,7 @@ from app.processes import orphaned
 from app.services import Services, services
 from app.settings import Settings
 from bot.callback import Callback
+from bot.door import Doors
 from kit.state import StateUnavailable
 from scrm import db
 from scrm.errors import Unavailable
@@ -42,11 +43,11 @@ class NotMigratedError(NotReadyError):
     """The database lacks migrations; the message says what to run."""
 
 
-def create_app(opened: Services) -> web.Application:
+def create_app(opened: Services, callback: Callback) -> web.Application:
     """Return the application for opened services. The callback comes without middlewares: it is the hot path."""
     app = web.Application(client_max_size=MAX_BODY)
     app[SERVICES] = opened
-    app.router.add_routes(Callback(opened.directory, opened.engine, opened.clock, opened.sealer).routes())
+    app.router.add_routes(callback.routes())
     app.router.add_routes(health_routes())
     if ASSETS.is_dir():
         app.router.add_static("/assets/", ASSETS)
@@ -145,25 +146,46 @@ async def serve(settings: Settings, database_url: str, *, reuse_port: bool = Fal
                 opened.tasks.spawn(opened.library.watch(), "library"),
                 opened.tasks.spawn(opened.engine.keep_leases(), "leases"),
             ]
-            runner = web.AppRunner(
-                create_app(opened), access_log=None, handle_signals=False, shutdown_timeout=settings.stop_seconds
-            )
-            await runner.setup()
-            try:
-                site = web.TCPSite(runner, settings.host, settings.port, reuse_port=reuse_port, backlog=1024)
-                await site.start()
+            async with listening(
+                opened, settings.host, settings.port, reuse_port=reuse_port, stop_seconds=settings.stop_seconds
+            ) as port:
                 # What exists by now stays: leaving it out makes a full collection a pause of microseconds, not 40 ms.
                 gc.collect()
                 gc.freeze()
-                log.info("serving", host=settings.host, port=site.port)
+                log.info("serving", host=settings.host, port=port)
                 await stop.wait()
-            finally:
-                # Stops listening, then lets open requests finish: each ends within WeChat's five seconds.
-                await runner.cleanup()
-                await until_idle(opened, settings.stop_seconds)
-                for task in background:
-                    task.cancel()
+            await until_idle(opened, settings.stop_seconds)
+            for task in background:
+                task.cancel()
     log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    opened: Services, host: str, port: int, *, reuse_port: bool = False, stop_seconds: float
+) -> AsyncIterator[int]:
+    """Answer HTTP while the block runs; gives the port, which is the system's choice for 0.
+
+    At the end it stops listening, then lets open requests finish: each ends within WeChat's five seconds.
+    """
+    callback = Callback(opened.directory, opened.engine, opened.clock, opened.sealer)
+    runner = web.AppRunner(
+        create_app(opened, callback), access_log=None, handle_signals=False, shutdown_timeout=stop_seconds
+    )
+    await runner.setup()
+    try:
+        assert runner.server is not None  # noqa: S101  # it was just made
+        doors = Doors(callback, runner.server)
+        listener = await asyncio.get_running_loop().create_server(
+            doors, host, port, reuse_port=reuse_port, backlog=1024
+        )
+        try:
+            yield listener.sockets[0].getsockname()[1]
+        finally:
+            listener.close()
+            await doors.close(stop_seconds)
+    finally:
+        await runner.cleanup()
 
 
 async def until_idle(opened: Services, seconds: float) -> None:

@@ -1,12 +1,13 @@
 """`/wechat/{account}`: what WeChat calls. Verifies, opens, hands to the engine, seals the answer.
 
 Whatever comes in, the answer is an answer, `success` or a 4xx; 503 when the push could not be stored, so
-that WeChat brings it again. Nothing raises past here.
+that WeChat brings it again. Nothing raises past here. Pushes come through aiohttp, or by bot.door.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -31,11 +32,21 @@ from web.problems import REQUEST_ID
 log = structlog.get_logger(__name__)
 
 BODY_SECONDS = 5.0
-CONTENT = {
-    "xml": {"Content-Type": "application/xml; charset=utf-8"},
-    "json": {"Content-Type": "application/json; charset=utf-8"},
-}
+CONTENT = {"xml": "application/xml; charset=utf-8", "json": "application/json; charset=utf-8"}
 PATH = r"/wechat/{account:\d{1,18}}"
+
+
+@dataclass(slots=True)
+class Answer:
+    """What goes back in the request, however the request came in. Refusals have a `request_id`, as in the log."""
+
+    body: bytes
+    content_type: str
+    status: int = 200
+    request_id: str | None = None
+
+
+SUCCESS = Answer(b"success", "text/plain")
 
 
 class Callback:
@@ -68,27 +79,37 @@ class Callback:
 
     async def push(self, request: web.Request) -> web.Response:
         """POST: one push, or one of its repetitions."""
-        loop = asyncio.get_running_loop()
-        arrived = loop.time()
+        arrived = asyncio.get_running_loop().time()
         served = await self._served(request)
         if (request.content_length or 0) > MAX_BODY:
             raise HTTPRequestEntityTooLarge(max_size=MAX_BODY)
         body = await _body(request)
         if len(body) > MAX_BODY:  # it came in pieces
             raise HTTPRequestEntityTooLarge(max_size=MAX_BODY)
+        return _response(await self.answer(served, request.query, body, arrived))
+
+    def served(self, account_id: int) -> Served | None:
+        """Return an account known here; None for one that may have been added a moment ago."""
+        return self._directory.get(account_id)
+
+    async def answer(self, served: Served, query: Mapping[str, str], body: bytes, arrived: float) -> Answer:
+        """Return what to answer a push with, whatever it is; `arrived` is the loop's time at which it came."""
         if is_probe(body):
-            return _success()
+            return SUCCESS
         now = int(self._clock.now().timestamp())
         try:
-            opened = served.envelope.open(body, _query(request), now)
-        except MalformedPush as error:
-            return await self._malformed(served, request, body, error.reason)
-        reply = await self._engine.answer(served, opened.message, arrived)
-        metrics.PUSH_SECONDS.observe(loop.time() - arrived)
-        if reply is None:
-            return _success()
-        rendered = render(reply, opened.message, now, opened.fmt)
-        return web.Response(body=served.envelope.seal(rendered, opened, now), headers=CONTENT[opened.fmt])
+            try:
+                opened = served.envelope.open(body, query, now)
+            except MalformedPush as error:
+                return await self._malformed(served, query, body, error.reason)
+            reply = await self._engine.answer(served, opened.message, arrived)
+            metrics.PUSH_SECONDS.observe(asyncio.get_running_loop().time() - arrived)
+            if reply is None:
+                return SUCCESS
+            rendered = render(reply, opened.message, now, opened.fmt)
+            return Answer(served.envelope.seal(rendered, opened, now), CONTENT[opened.fmt])
+        except Exception as error:  # noqa: BLE001  # promised at the top of this file
+            return _refusal(error)
 
     async def _served(self, request: web.Request) -> Served:
         account_id = int(request.match_info["account"])
@@ -102,9 +123,8 @@ class Callback:
             raise web.HTTPNotFound
         return served
 
-    async def _malformed(self, served: Served, request: web.Request, body: bytes, reason: str) -> web.Response:
+    async def _malformed(self, served: Served, query: Mapping[str, str], body: bytes, reason: str) -> Answer:
         metrics.PUSH_REFUSED.labels(reason.split(":", maxsplit=1)[0]).inc()
-        query = request.query
         genuine = verify(
             query.get("signature", ""), served.account.token, query.get("timestamp", ""), query.get("nonce", "")
         )
@@ -118,7 +138,7 @@ class Callback:
             body_sealed=self._sealer.seal(body[:8192].decode("utf-8", "backslashreplace")),
             received_at=self._clock.now(),
         )
-        return _success()
+        return SUCCESS
 
     def _guarded(
         self, endpoint: Callable[[web.Request], Awaitable[web.Response]]
@@ -126,41 +146,21 @@ class Callback:
         async def guarded(request: web.Request) -> web.Response:
             try:
                 return await endpoint(request)
-            except Refused as error:
-                metrics.PUSH_REFUSED.labels(error.reason).inc()
-                return _refuse(403, error.reason)
-            except Unavailable as error:
-                metrics.DATABASE_AWAY.inc()
-                log.warning("push not accepted", code=error.code)
-                return _refuse(503, error.code)
             except HTTPRequestEntityTooLarge:
                 metrics.PUSH_REFUSED.labels("too_large").inc()
-                return _refuse(413, "too_large")
+                return _response(_refuse(413, "too_large"))
             except web.HTTPException as error:
-                return _refuse(error.status, error.reason)
+                return _response(_refuse(error.status, error.reason))
             except web.RequestPayloadError:
                 # It broke off, or is packed in a way that does not unpack.
                 metrics.PUSH_REFUSED.labels("body").inc()
-                response = _refuse(400, "body")
+                response = _response(_refuse(400, "body"))
                 response.force_close()
                 return response
             except Exception as error:  # noqa: BLE001  # promised at the top of this file
-                log.error("push failed", error=describe(error))
-                return _refuse(503, "internal")
+                return _response(_refusal(error))
 
         return guarded
-
-
-def _query(request: web.Request) -> Mapping[str, str]:
-    """Return the query, the quick way where nothing in it is escaped: WeChat's own never is."""
-    raw = request.rel_url.raw_query_string
-    if "%" in raw or "+" in raw or ";" in raw:
-        return request.query
-    query: dict[str, str] = {}
-    for pair in raw.split("&"):
-        name, _, value = pair.partition("=")
-        query.setdefault(name, value)
-    return query
 
 
 async def _body(request: web.Request) -> bytes:
@@ -174,12 +174,29 @@ async def _body(request: web.Request) -> bytes:
         raise web.HTTPRequestTimeout from None
 
 
-def _success() -> web.Response:
-    return web.Response(body=b"success", content_type="text/plain")
+def _refusal(error: Exception) -> Answer:
+    match error:
+        case Refused():
+            metrics.PUSH_REFUSED.labels(error.reason).inc()
+            return _refuse(403, error.reason)
+        case Unavailable():
+            metrics.DATABASE_AWAY.inc()
+            log.warning("push not accepted", code=error.code)
+            return _refuse(503, error.code)
+        case _:
+            log.error("push failed", error=describe(error))
+            return _refuse(503, "internal")
 
 
-def _refuse(status: int, reason: str) -> web.Response:
+def _refuse(status: int, reason: str) -> Answer:
     # Made only now: of pushes that are answered the logs speak by the push's own key.
     request_id = f"{random.getrandbits(64):016x}"
     log.debug("push refused", request_id=request_id, status=status, reason=reason)
-    return web.Response(status=status, text=reason, content_type="text/plain", headers={REQUEST_ID: request_id})
+    return Answer(reason.encode(), "text/plain; charset=utf-8", status, request_id)
+
+
+def _response(answer: Answer) -> web.Response:
+    headers = {"Content-Type": answer.content_type}
+    if answer.request_id is not None:
+        headers[REQUEST_ID] = answer.request_id
+    return web.Response(status=answer.status, body=answer.body, headers=headers)

@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import aiohttp
-from aiohttp import web
 
-from app.server import create_app
+from app.server import listening
 from app.services import Services
 from app.settings import Settings
 from bot.directory import Directory
@@ -85,17 +84,13 @@ class Server:
 
     async def _run(self) -> None:
         try:
-            async with self._opening as self.services:
-                runner = web.AppRunner(
-                    create_app(self.services), access_log=None, handle_signals=False, shutdown_timeout=1
-                )
-                await runner.setup()
-                site = web.TCPSite(runner, "127.0.0.1", 0)
-                await site.start()
-                self.address = f"http://127.0.0.1:{site.port}"
+            async with (
+                self._opening as self.services,
+                listening(self.services, "127.0.0.1", 0, stop_seconds=1) as port,
+            ):
+                self.address = f"http://127.0.0.1:{port}"
                 self._ready.set_result(None)
                 await self._stop.wait()
-                await runner.cleanup()
         except BaseException as error:
             if not self._ready.done():
                 self._ready.set_exception(error)

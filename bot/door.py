@@ -1,0 +1,158 @@
+"""The short way in for pushes: what is plainly a push, whole in one piece, is read and answered without aiohttp.
+
+Nearly every push is a POST with a few plain headers that arrives in one piece, and a general HTTP server spends more
+on it than on proving, opening and sealing it together. Whatever is not exactly of that form (another path or method,
+a body in pieces or packed, an unknown account, a doubtful header) takes its connection over to aiohttp, from its
+first byte on and for good. So the rules of HTTP are aiohttp's, and no request is read in two ways.
+"""
+
+import asyncio
+import re
+import socket
+from email.utils import formatdate
+from http import HTTPStatus
+from time import time
+from typing import Any, cast
+
+from aiohttp import web
+
+from bot.callback import Answer, Callback
+from bot.directory import Served
+from bot.normalise import MAX_BODY
+from web.problems import REQUEST_ID
+
+# Headers that say how a message is to be read, but for its length, are aiohttp's to weigh. Of the query only what
+# stands for itself; WeChat's own is never escaped. Nothing here matches in two ways, so it takes linear time.
+_HEADERS = (
+    rb"(?:(?!(?i:transfer-|trailer|expect|upgrade|content-(?:length|encoding)|connection:(?! *keep-alive\r)))"
+    rb"[A-Za-z0-9-]++:[\x20-\x7e]*+\r\n)*+"
+)
+_PUSH = re.compile(
+    rb"POST /wechat/([0-9]{1,18})\?([A-Za-z0-9_.=&-]*+) HTTP/1\.1\r\n"
+    + _HEADERS
+    + rb"(?i:content-length): ?([0-9]{1,6})\r\n"
+    + _HEADERS
+    + rb"\r\n"
+)
+
+
+class Doors:
+    """Opens a door for every connection: a protocol factory for `loop.create_server`.
+
+    `inside` is what the rest of the requests are for, such as `web.AppRunner.server`.
+    """
+
+    def __init__(self, callback: Callback, inside: web.Server) -> None:
+        self.callback = callback
+        self.inside = inside
+        self.open: set[_Door] = set()
+        self.busy: set[asyncio.Task[None]] = set()
+        self.closing = False
+        self.loop = asyncio.get_running_loop()
+        self._date = (0, "")
+
+    def __call__(self) -> asyncio.Protocol:
+        """Return the protocol of a new connection."""
+        return _Door(self)
+
+    async def close(self, seconds: float) -> None:
+        """Close what waits for a next push, and let open pushes be answered, for at most `seconds`."""
+        self.closing = True
+        for door in list(self.open):
+            door.close_if_idle()
+        if self.busy:
+            await asyncio.wait(self.busy, timeout=seconds)
+
+    def http(self, answer: Answer) -> bytes:
+        """Return an answer as it goes over the wire."""
+        now = int(time())
+        if self._date[0] != now:
+            self._date = now, formatdate(now, usegmt=True)
+        refusal = "" if answer.request_id is None else f"{REQUEST_ID}: {answer.request_id}\r\n"
+        ending = "Connection: close\r\n" if self.closing else ""
+        head = (
+            f"HTTP/1.1 {answer.status} {_PHRASES[answer.status]}\r\nContent-Type: {answer.content_type}\r\n"
+            f"Content-Length: {len(answer.body)}\r\nDate: {self._date[1]}\r\n{refusal}{ending}\r\n"
+        )
+        return head.encode() + answer.body
+
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+class _Door(asyncio.Protocol):
+    """One connection: one push at a time."""
+
+    __slots__ = ("_busy", "_doors", "_next", "_transport")
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._busy = False
+        # What came before the answer to what came before it was out.
+        self._next = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._doors.open.add(self)
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # as aiohttp does
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        # A push that was accepted is worked on all the same.
+        self._doors.open.discard(self)
+
+    def pause_writing(self) -> None:
+        self._transport.pause_reading()  # who does not read answers is not asked for more
+
+    def resume_writing(self) -> None:
+        self._transport.resume_reading()
+
+    def close_if_idle(self) -> None:
+        if not self._busy:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self._busy:
+            self._next += data
+            self._transport.pause_reading()
+            return
+        found = _PUSH.match(data)
+        served = self._doors.callback.served(int(found[1])) if found else None
+        if found is None or served is None or not len(data) - found.end() == int(found[3]) <= MAX_BODY:
+            self._to_aiohttp(data)
+            return
+        query: dict[str, str] = {}
+        for pair in found[2].decode().split("&"):
+            name, _, value = pair.partition("=")
+            query.setdefault(name, value)
+        self._busy = True
+        loop = self._doors.loop
+        task = loop.create_task(self._answer(served, query, data[found.end() :], loop.time()))
+        self._doors.busy.add(task)
+        task.add_done_callback(self._doors.busy.discard)
+
+    async def _answer(self, served: Served, query: dict[str, str], body: bytes, arrived: float) -> None:
+        doors, transport = self._doors, self._transport
+        try:
+            answer = await doors.callback.answer(served, query, body, arrived)
+        except asyncio.CancelledError:
+            transport.close()  # no answer will come; who waits for it is told so
+            raise
+        if transport.is_closing():
+            return
+        transport.write(doors.http(answer))
+        self._busy = False
+        if doors.closing:
+            transport.close()
+        elif self._next:
+            data, self._next = self._next, b""
+            transport.resume_reading()
+            self.data_received(data)
+
+    def _to_aiohttp(self, data: bytes) -> None:
+        self._doors.open.discard(self)
+        inside: Any = self._doors.inside()
+        self._transport.set_protocol(inside)
+        inside.connection_made(self._transport)
+        inside.data_received(data)
