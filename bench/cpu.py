@@ -83,7 +83,7 @@ class Measured:
 
 
 def measure(side: Side, writer: Writer, count: int, postmaster: int | None) -> dict[str, float]:
-    """Load a side with `count` new pushes and return microseconds of processor time per push by group."""
+    """Load a side with `count` new pushes; return microseconds of processor time per push by group, and the rate."""
     requests = [push.request for push in writer.write(count, path=side.path, safe=side.safe)]
 
     def used_so_far() -> dict[str, float]:
@@ -95,7 +95,7 @@ def measure(side: Side, writer: Writer, count: int, postmaster: int | None) -> d
     outcome = run(load(requests, side.server.port))
     used = {name: seconds - before[name] for name, seconds in used_so_far().items()}
     used["generator"] = outcome.generator_busy * outcome.seconds
-    return {name: seconds / count * 1e6 for name, seconds in used.items()}
+    return {name: seconds / count * 1e6 for name, seconds in used.items()} | {"answers per second": outcome.rate}
 
 
 def main() -> None:
@@ -123,7 +123,7 @@ def main() -> None:
             for side, postmaster in legs:
                 used[side.name].append(measure(side, writer, side.requests // share, postmaster))
     for name, rounds in used.items():
-        groups = "  ".join(f"{group} {median(each[group] for each in rounds):6.1f}" for group in rounds[0])
+        groups = "  ".join(f"{group} {median(each[group] for each in rounds):7.1f}" for group in rounds[0])
         print(f"{name:12} µs per push: {groups}")
 
 

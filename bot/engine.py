@@ -90,7 +90,7 @@ class Engine:
             pushes.accept,
             tasks.spawn,
             lanes=3,
-            enough=12,
+            enough=16,
             at_once=pushes.accept_at_once,
         )
         self._look: GroupCommit[UUID, State | None] = GroupCommit(pushes.look, tasks.spawn, lanes=1)
