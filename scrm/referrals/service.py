@@ -21,7 +21,7 @@ from scrm.events import service as events
 from scrm.members.merging import MERGED, SPLIT
 from scrm.members.person import hold, refuse_erased
 from scrm.points import happenings, ledger, levels
-from scrm.points.holders import OWN_HOMES
+from scrm.points.holders import HOMES
 
 REFERRED, FRAUD = kinds.get("member.referred"), kinds.get("referral.fraud")
 PLATFORM = "系统"
@@ -39,7 +39,7 @@ async def code_of(*, member_id: int, now: datetime, random: Callable[[int], byte
 
     `random` gives so many random bytes. Raises Conflict `account_deleted`.
     """
-    rows = await db.fetch(f"{_CODE} = ANY({OWN_HOMES}) ORDER BY member_id LIMIT 1", member_id)
+    rows = await db.fetch(f"{_CODE} = ANY(ARRAY({HOMES})) ORDER BY member_id LIMIT 1", member_id)
     if rows:
         return str(rows[0]["code"])
     return await _make_code(member_id, now, random)
