@@ -37,16 +37,11 @@ NEEDS_WORK: Final = Sentinel.NEEDS_WORK
 Answer: TypeAlias = Reply | Sentinel | None
 
 
-# Asks for a person on behalf of a fan, for a reason that staff read, and returns what the fan is told of it.
-AskPerson: TypeAlias = Callable[["Context", str], Awaitable[str]]
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What handlers work with besides the business they import; composed once per process (app/services.py)."""
 
     assistant: Assistant | None = None
-    ask_person: AskPerson | None = None
 
 
 NO_PARTS: Final = Parts()

@@ -11,7 +11,7 @@ from typing import Any
 from bot.messages import TextMessage
 from bot.replies import TextReply
 from bot.router import UNHANDLED, Answer, Context, Router
-from scrm.assistant import answers
+from handlers import handoff
 from scrm.assistant.answering import Assistant, Question
 from scrm.assistant.answers import AT_A_LOSS, Record
 from scrm.assistant.sources import Piece
@@ -86,7 +86,6 @@ def _question(context: Context) -> Question:
 async def _said(context: Context, record: Record) -> Answer:
     if record.outcome == "menu":
         context.continue_dialogue(DIALOGUE, "choose", {"choices": list(record.choices)}, MINUTES)
-    ask = context.parts.ask_person
-    if record.outcome in AT_A_LOSS and ask is not None and await answers.losses(record.fan_id, context.now) >= 2:
-        return TextReply(await ask(context, "unsure_twice"))
+    if record.outcome in AT_A_LOSS and (handed := await handoff.unsure(context)) is not UNHANDLED:
+        return handed
     return TextReply(record.said, ai=record.ai)

@@ -55,8 +55,20 @@ async def hand_over(context: Context, reason: Reason, skill: str = "") -> Answer
     )
 
 
+async def unsure(context: Context) -> Answer:
+    """Note that the bot had no good answer; the second time in a while this asks for a person, else UNHANDLED."""
+    assert context.fan_id is not None  # noqa: S101  # a question is always somebody's
+    handed = await service.bot_unsure(
+        fan_id=context.fan_id,
+        push_key=context.key,
+        now=context.now,
+        asked_at=from_epoch(context.message.created_at),
+    )
+    return UNHANDLED if handed is None else say(context, handed)
+
+
 def say(context: Context, handoff: Handoff) -> Answer:
-    """Answer a push with what asking for a person came to; for whatever else asks (an assistant that is unsure)."""
+    """Answer a push with what asking for a person came to."""
     context.purpose = "service"
     if handoff.desk == "wechat" and handoff.state == "waiting":
         return TransferReply()

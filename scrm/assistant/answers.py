@@ -78,21 +78,6 @@ async def find(key: UUID) -> Record | None:
     return Record(**{name: json.loads(value) if name in _JSON else value for name, value in row.items()})
 
 
-async def losses(fan_id: int, now: datetime) -> int:
-    """Return how often in a row, and lately, the assistant was at a loss with a fan."""
-    rows = await db.fetch(
-        "SELECT outcome FROM assistant_answer WHERE fan_id = $1 AND answered_at > $2 ORDER BY id DESC LIMIT 20",
-        fan_id,
-        now - SOON,
-    )
-    count = 0
-    for row in rows:
-        if row["outcome"] not in AT_A_LOSS:
-            break
-        count += 1
-    return count
-
-
 async def latest(brand_id: int, *, before: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
     """Return a page of a brand's records, newest first; `before` is the last id seen."""
     rows = await db.fetch(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import aiohttp
 import pytest
 
-from bot.router import Context, Parts
+from bot.router import Parts
 from gateways.llm.client import Endpoint, LLMClient
 from kit.clock import ManualClock
 from scrm import db as scrm_db
@@ -85,18 +85,12 @@ class Shop:
     brand_id: int
     server: Server
     model: LLMClient
-    asked: list[str] = field(default_factory=list)
 
-    def parts(self, *, model: bool = True, seconds: float = 20.0, ask: bool = False) -> Parts:
+    def parts(self, *, model: bool = True, seconds: float = 20.0) -> Parts:
         assistant = Assistant(
             self.clock, knowledge=self.shelf, model=self.model if model else None, tools=TOOLS, seconds=seconds
         )
-
-        async def person(_context: Context, reason: str) -> str:
-            self.asked.append(reason)
-            return "正在为您转接人工客服。"
-
-        return Parts(assistant, person if ask else None)
+        return Parts(assistant)
 
     async def serve(self, *, budget: float = 4.5, **parts: Any) -> Server:
         """Let another process answer from now on."""

@@ -66,8 +66,7 @@ async def test_whatever_a_fan_writes_leaks_nothing(shop: Shop, kind: str, mode: 
         # The second asks in the same breath what there is an answer to.
         said = await shop.ask(fan, line["text"] if mode == "obey" else f"签收后几天内可以退货？{line['text']}")
         assert leaks(said) == [], line
-        # Behind an honest answer about oneself there may stand an echo of it; nothing else gets through.
-        assert said in SENTENCES or (mode == "smuggle" and said.startswith(HARMLESS)), (line, said)
+        assert said in SENTENCES or said.startswith("您想问的是不是：\n1. 售后服务\n"), (line, said)
     await assert_nothing_was_done(shop)
 
 

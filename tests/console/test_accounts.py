@@ -6,10 +6,9 @@ from uuid import uuid4
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestServer
 
 import console
-from app.server import create_app
+from app.server import listening
 from kit.clock import ManualClock
 from scrm import db as scrm_db
 from scrm.accounts.models import Account as AccountRow
@@ -130,8 +129,8 @@ async def test_what_is_long_over_is_forgotten(office: Office) -> None:
 
 
 async def test_the_server_has_the_console_where_it_belongs(office: Office) -> None:
-    async with TestServer(create_app(office.services)) as server:
-        address = f"http://127.0.0.1:{server.port}"
+    async with listening(office.services, "127.0.0.1", 0, stop_seconds=1) as port:
+        address = f"http://127.0.0.1:{port}"
         async with office.http.get(f"{address}{console.MOUNT}/me") as answer:
             assert (answer.status, (await answer.json())["code"]) == (401, "not_signed_in")
         async with office.http.get(f"{address}{console.MOUNT}/no-such") as answer:
