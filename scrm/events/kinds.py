@@ -46,14 +46,14 @@ def register(name: str, title: str, consequence: Consequence | None = None) -> K
     return kind
 
 
-def listen(kind: Kind, consequence: Consequence) -> None:
-    """Let a higher noun act on a lower one's event, after whatever follows from it already."""
+def listen(kind: Kind, consequence: Consequence, *, before: bool = False) -> None:
+    """Let a higher noun act on a lower one's event, after whatever follows from it already, or `before` it."""
     first = get(kind.name).consequence
 
     async def both(raw: Connection, events: Sequence[Appended]) -> None:
-        if first is not None:
-            await first(raw, events)
-        await consequence(raw, events)
+        for each in (consequence, first) if before else (first, consequence):
+            if each is not None:
+                await each(raw, events)
 
     _KINDS[kind.name] = replace(kind, consequence=both)
 

@@ -213,7 +213,7 @@ async def _merged(raw: Connection, appended: Sequence[kinds.Appended]) -> None:
 
 
 async def _found_fraud(raw: Connection, appended: Sequence[kinds.Appended]) -> None:
-    """The rules have just taken everything back, so what a merge took before goes back: nobody pays twice."""
+    """The rules are about to take everything back, so what a merge took before goes back first: nobody pays twice."""
     for event in appended:
         if event.member_id is None:
             continue
@@ -226,4 +226,4 @@ async def _found_fraud(raw: Connection, appended: Sequence[kinds.Appended]) -> N
 
 kinds.listen(MERGED, _merged)
 kinds.listen(SPLIT, _merged)
-kinds.listen(FRAUD, _found_fraud)
+kinds.listen(FRAUD, _found_fraud, before=True)

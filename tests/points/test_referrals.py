@@ -22,6 +22,7 @@ from scrm.points import ledger
 from scrm.referrals import queries, service
 from tests.conftest import START
 from tests.factories import SEALER, at, make_account, make_fan, value
+from tests.gifts.shop import earn
 from tests.points.books import audit, origin
 from tests.points.house import House, has, open_house
 
@@ -194,6 +195,18 @@ async def test_fraud_is_for_good_and_taken_back_once(club: Club, order: tuple[st
     assert (await both(old, new), await states()) == (((0, 0), (0, 0)), ["fraud"])
     assert await value("SELECT coalesce(sum(balance + debt), 0) FROM ledger_balance") == 0
     await audit()
+
+
+async def test_fraud_takes_from_the_award_and_not_from_another_homes_points(club: Club) -> None:
+    old, code = await club.inviter()
+    follower = await make_fan(club.house.service)
+    await earn(follower, 10)
+    new = await club.signs_in("new", code, seconds=1)
+    for fan in (follower, new):
+        await bind_phone(SEALER, fan_id=fan.id, number="+8613800008000", now=at(2))
+    await club.house.happens("referral.fraud", new.member_id, at(3))
+    await split(merge_id=int(await value("SELECT max(id) FROM member_merge")), now=at(4))
+    assert (*await both(new, old), await has(follower.member_id)) == ((0, 0), (0, 0), (10, 0))
 
 
 async def test_what_was_spent_meanwhile_becomes_a_debt_that_the_split_forgives(club: Club) -> None:
