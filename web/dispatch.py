@@ -5,6 +5,7 @@ import ipaddress
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
@@ -167,9 +168,13 @@ def _response(answer: Answered) -> web.Response:
 def address_of(request: web.Request) -> str:
     """Return the address that asks: what the proxy in front of us says, if there is one beside us."""
     remote = request.remote or ""
-    try:
-        nearby = ipaddress.ip_address(remote).is_private
-    except ValueError:
-        return remote
     said = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return said[:45] if nearby and said else remote
+    return said[:45] if said and _nearby(remote) else remote
+
+
+@lru_cache(maxsize=1024)
+def _nearby(remote: str) -> bool:
+    try:
+        return ipaddress.ip_address(remote).is_private
+    except ValueError:
+        return False
