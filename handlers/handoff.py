@@ -11,7 +11,6 @@ from bot.messages import TextMessage
 from bot.push_events import KfCloseSessionEvent, KfCreateSessionEvent, KfSwitchSessionEvent
 from bot.replies import TextReply, TransferReply
 from bot.router import NEEDS_WORK, UNHANDLED, Answer, Context, Router
-from bot.wire import UserMessage
 from kit.clock import from_epoch
 from scrm.conversations import closing, kf, lines, queries, service, words
 from scrm.conversations.service import Handoff, Reason
@@ -86,12 +85,12 @@ async def listen(context: Context) -> Answer:
     if serving.asked_by == context.key:
         # Its worker died after asking: the message is still owed.
         return await hand_over(context, "asked")
-    if serving.state == "waiting" and serving.desk == "wechat" and isinstance(message, UserMessage):
-        context.purpose = "service"
-        return TransferReply()
     leaves = isinstance(message, TextMessage) and words.leaves_queue(fold(message.content))
     if leaves and serving.state == "waiting" and await closing.leave_queue(fan_id=fan_id, now=context.now):
         return None
+    if serving.state == "waiting" and serving.desk == "wechat":
+        context.purpose = "service"
+        return TransferReply()
     await lines.heard(fan_id=fan_id, now=context.now)
     return None
 

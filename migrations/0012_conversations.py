@@ -93,7 +93,6 @@ class Migration(migrations.Migration):
                 ("staff_id", fields.BigIntField(null=True)),
                 ("reason", fields.CharField(db_default="", max_length=16)),
                 ("asked_by", fields.UUIDField(null=True)),
-                ("handoff_said_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("opened_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ("heard_since", fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ("asked_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),

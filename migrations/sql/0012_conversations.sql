@@ -11,7 +11,6 @@ CREATE TABLE "conversation" (
     "staff_id" BIGINT,
     "reason" VARCHAR(16) NOT NULL DEFAULT '',
     "asked_by" UUID,
-    "handoff_said_at" TIMESTAMPTZ,
     "opened_at" TIMESTAMPTZ NOT NULL,
     "heard_since" TIMESTAMPTZ NOT NULL,
     "asked_at" TIMESTAMPTZ,

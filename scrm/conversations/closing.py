@@ -111,8 +111,9 @@ async def _end(
     )
     await silence.end(raw, row["fan_id"])
     await record(raw, row, "closed", actor, now, staff_id=staff_id, reason=reason, text=summary)
-    # Who never had to do with people is not told of an end, nor who left or was served by WeChat's own desk.
-    if row["asked_at"] is not None and row["desk"] == "ours" and reason != "unfollowed":
+    # Who never had to do with people is not told of an end, nor who left. WeChat's own desk says its own words.
+    ours = row["desk"] == "ours" or reason == "fan"
+    if row["asked_at"] is not None and ours and reason != "unfollowed":
         asks = row["first_response_at"] is not None and reason != "fan"
         text = words.closing(asks_score=asks, by_fan=reason == "fan")
         said = await say_text(raw, row, key_of("conversation-closing", row["id"]), "closing", text, now)

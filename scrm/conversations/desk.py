@@ -217,14 +217,19 @@ async def use_wechat_desk(tx: Transaction, *, account_id: int, enabled: bool) ->
 @command
 async def heartbeat(tx: Transaction, *, staff_id: int, now: datetime) -> datetime:
     """Renew the lease of a browser and return until when it lasts; raises NotFound for somebody without a seat."""
-    until = await tx.connection.fetchval(
+    until = await renew(tx.connection, staff_id, now)
+    if until is None:
+        raise NotFound("这位员工还没有客服坐席", code="no_seat")
+    return until
+
+
+async def renew(raw: Connection, staff_id: int, now: datetime) -> datetime | None:
+    """As `heartbeat`, in the caller's transaction; None for somebody without a seat."""
+    return await raw.fetchval(  # type: ignore[no-any-return]  # asyncpg is untyped
         "UPDATE seat SET present_until = greatest(present_until, $2) WHERE staff_id = $1 RETURNING present_until",
         staff_id,
         now + PRESENCE,
     )
-    if until is None:
-        raise NotFound("这位员工还没有客服坐席")
-    return until  # type: ignore[no-any-return]  # what the column holds
 
 
 @command

@@ -35,7 +35,6 @@ class Conversation(Model):
     reason = fields.CharField(16, db_default="")
     # The push that asked for a person: it alone is answered with the handoff message.
     asked_by: UUID | None = fields.UUIDField(null=True)
-    handoff_said_at: datetime | None = fields.DatetimeField(null=True)
 
     opened_at: datetime = fields.DatetimeField()
     # Messages of the fan from here on are counted.

@@ -13,7 +13,7 @@ from kit.ids import key_of
 from scrm.conversations import words
 from scrm.conversations.assigning import assign, give
 from scrm.conversations.changes import UNSURE, Row, again, change, lock, lock_fan, lock_open, record
-from scrm.conversations.desk import DeskSettings, hours_of, known_skill, settings_of
+from scrm.conversations.desk import DeskSettings, hours_of, known_skill, renew, settings_of
 from scrm.conversations.lines import latest, say_text
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid, NotFound
@@ -97,7 +97,6 @@ async def _request(
         promised_until=promised,
         answer_due_at=due,
         alarmed_at=None,
-        handoff_said_at=now,
     )
     await silence.begin(raw, fan_id)
     await record(
@@ -255,6 +254,8 @@ async def _take(raw: Connection, row: Row, staff_id: int, now: datetime) -> None
         await change(raw, row["id"], reason="pulled", asked_at=now)
         await silence.begin(raw, row["fan_id"])
     await give(raw, row, staff_id, now)
+    # Whoever takes something is there, whatever their browser's lease says.
+    await renew(raw, staff_id, now)
     await record(raw, row, "assigned", "staff", now, staff_id=staff_id, to_staff_id=staff_id, reason="pulled")
     await latest(raw, row["id"])
 

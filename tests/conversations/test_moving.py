@@ -107,6 +107,7 @@ class TestTaking:
                 conversation_id=handoff.conversation_id, brand_id=office.brand, staff_id=staff, now=at(1)
             )
         assert await state(handoff.conversation_id) == ("staff", staff)
+        assert (await sweep(at(60))).requeued == 0, "taking something is a sign of life"
         pulled = [
             await service.pull_fan(fan_id=fan.id, brand_id=office.brand, staff_id=staff, now=at(2)) for _ in range(2)
         ]
