@@ -91,7 +91,8 @@ async def test_everything_documented_is_accepted_once_and_stored_under_its_kind(
             answer = await account.post(server, envelope, account.signed(sealed=sealed))
             assert answer.status == 200, (name, answer.raw)
         expected.append(f"wechat.{name}")
-    assert await house.kinds(account) == expected
+    # WeChat's own desk is followed: its sessions are conversations of ours (docs/subsystems/conversations.md).
+    assert [kind for kind in await house.kinds(account) if kind.startswith("wechat.")] == expected
     assert await house.rows("SELECT 1 FROM push WHERE account_id = $1 AND state = 'running'", account.id) == []
 
 
