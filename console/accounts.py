@@ -152,7 +152,7 @@ def _troubles(call: Call, one: AccountHealth) -> list[Trouble]:
         found.append(("error", "密钥无法解开：FENSI_SECRET_KEY 与添加时不同，推送不会被处理"))
     if not one.enabled:
         found.append(("warning", "账号已停用，不再接收推送"))
-    if one.last_push_at is None and one.enabled:
+    if one.last_push_at is None and one.enabled and one.kind != "miniprogram":
         found.append(("warning", "24 小时内没有收到推送，请核对公众平台的服务器配置"))
     if one.failed:
         found.append(("error", f"24 小时内有 {one.failed} 条推送处理失败"))

@@ -9,6 +9,7 @@ from console.surface import SELF, SURFACE, Call
 from scrm import db
 from scrm.errors import Invalid, NotFound
 from scrm.staff import sessions, signing_in
+from scrm.staff.lockout import Locked
 from scrm.staff.passwords import LONGEST
 from web.shapes import Moment, Taken
 
@@ -85,7 +86,7 @@ async def me(call: Call) -> Me:
     )
 
 
-@SURFACE.post("/me/password", permission=SELF, status=204, network=True, errors=[Invalid])
+@SURFACE.post("/me/password", permission=SELF, status=204, network=True, errors=[Invalid, Locked])
 async def change_password(call: Call, body: PasswordChange) -> None:
     """修改密码.
 
@@ -94,6 +95,7 @@ async def change_password(call: Call, body: PasswordChange) -> None:
     mine = call.me
     await signing_in.change_password(
         call.parts.passwords,
+        call.parts.sealer,
         call.actor,
         staff_id=mine.staff_id,
         session_id=mine.session_id,

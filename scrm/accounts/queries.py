@@ -34,7 +34,7 @@ async def health(*, brands: list[int] | None, now: datetime) -> list[AccountHeal
         WITH pushed AS (
             SELECT account_id, max(received_at) AS last, count(*) AS pushes,
                    count(*) FILTER (WHERE state = 'failed') AS failed
-            FROM push WHERE received_at > $2 GROUP BY account_id
+            FROM push WHERE received_at > $2 AND received_at <= $3 GROUP BY account_id
         ), nonsense AS (
             SELECT account_id, count(*) AS malformed FROM malformed_push WHERE received_at > $2 GROUP BY account_id
         )
@@ -48,6 +48,7 @@ async def health(*, brands: list[int] | None, now: datetime) -> list[AccountHeal
         """,
         brands,
         now - WINDOW,
+        now,
     )
     return [AccountHealth(**dict(row)) for row in rows]
 

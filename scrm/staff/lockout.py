@@ -58,7 +58,7 @@ async def begin(tx: Transaction, subjects: Sequence[tuple[str, str]], now: datet
         raise Locked(retry_after=waits)
 
 
-async def succeeded(raw: Connection, login: str, address: str) -> None:
+async def succeeded(raw: Connection, login: str, address: str | None = None) -> None:
     """Forget the failures of a name whose password was right, and take back the one of its address."""
     await raw.execute("DELETE FROM sign_in_failure WHERE subject = $1", login)
     # Not all of them: one right password among many guesses does not make the others right.

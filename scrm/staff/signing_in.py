@@ -101,27 +101,47 @@ async def _failed(tx: Transaction, staff_id: int | None, address: str, now: date
 
 
 async def change_password(
-    passwords: Passwords, actor: Actor, *, staff_id: int, session_id: int, present: str, new: str, now: datetime
+    passwords: Passwords,
+    sealer: Sealer,
+    actor: Actor,
+    *,
+    staff_id: int,
+    session_id: int,
+    present: str,
+    new: str,
+    now: datetime,
 ) -> None:
     """Change one's own password; every other session ends. Raises Invalid naming the field that is wrong.
 
+    Guessing the present one at somebody's open browser is like guessing at the door: Locked after some failures.
     Opens its own transaction: both passwords are worked on before it.
     """
     rows = await fetch("SELECT login, password_hash FROM staff WHERE id = $1", staff_id)
     login, stored = rows[0]
-    if not await passwords.matches(stored, present):
-        raise Invalid("当前密码不对", code="wrong_password", field="present")
+    # First what needs no guess: whoever tries five bad new passwords has not failed at the present one.
     check(new, login=login, field="new")
     if new == present:
         raise Invalid("新密码不能与当前密码相同", code="same_password", field="new")
-    await _set_password(actor, staff_id, session_id, stored, await passwords.hash(new), now)
+    by_login = sealer.fingerprint(f"login:{login}")
+    await lockout.begin([("login", by_login)], now)
+    if not await passwords.matches(stored, present):
+        raise Invalid("当前密码不对", code="wrong_password", field="present")
+    await _set_password(actor, staff_id, session_id, by_login, stored, await passwords.hash(new), now)
 
 
 @command
 async def _set_password(
-    tx: Transaction, actor: Actor, staff_id: int, session_id: int, before: str, after: str, now: datetime
+    tx: Transaction,
+    actor: Actor,
+    staff_id: int,
+    session_id: int,
+    by_login: str,
+    before: str,
+    after: str,
+    now: datetime,
 ) -> None:
     raw = tx.connection
+    await lockout.succeeded(raw, by_login)
     changed = await raw.fetchval(
         "UPDATE staff SET password_hash = $3, must_change = false WHERE id = $1 AND password_hash = $2 RETURNING id",
         staff_id,

@@ -152,6 +152,15 @@ async def test_changing_the_password_ends_every_other_session(office: Office) ->
     assert (await phone.try_in("another-word-9")).status == 200
 
 
+async def test_the_present_password_is_not_guessed_at_an_open_browser(office: Office) -> None:
+    who = await office.signed_in()
+    body = {"present": WRONG, "new": "another-word-9"}
+    answers = [(await who.post("/me/password", body)).said for _ in range(6)]
+    assert answers == [(422, "wrong_password")] * 5 + [(429, "locked")]
+    office.clock.advance(seconds=15)
+    assert (await who.post("/me/password", body | {"present": PASSWORD})).status == 204
+
+
 async def test_a_first_password_is_changed_before_anything_else(office: Office) -> None:
     boss = await office.signed_in()
     role = (await boss.get("/roles")).body["items"][2]["id"]
