@@ -64,6 +64,7 @@ def run_demo(settings: Settings, *, wait: bool = True) -> int:
             "FENSI_PORT": str(settings.port),
             "FENSI_PUBLIC_URL": settings.public_url,
             "FENSI_WECHAT_URL": simulator_url,
+            **_model(settings, simulator_url),
             "FENSI_LOG_LEVEL": os.environ.get("FENSI_LOG_LEVEL", "warning"),
         }
         children = [
@@ -89,6 +90,17 @@ def run_demo(settings: Settings, *, wait: bool = True) -> int:
             )
 
         return Processes(children, stop_seconds=45).run(ready)
+
+
+def _model(settings: Settings, simulator_url: str) -> dict[str, str]:
+    """Return the settings of the simulator's language model, unless there is a real one."""
+    if settings.llm_base_url and settings.llm_model:
+        return {}
+    return {
+        "FENSI_LLM_BASE_URL": f"{simulator_url}/v1",
+        "FENSI_LLM_MODEL": "simulated-model",
+        "FENSI_LLM_API_KEY": "demo",
+    }
 
 
 async def _prepare(settings: Settings, url: str) -> bool:

@@ -21,6 +21,7 @@ from scrm.accounts.service import AccountView
 from scrm.assistant.files import read_synonyms
 from scrm.assistant.importing import import_file
 from scrm.assistant.knowledge import set_synonyms
+from scrm.assistant.settings import set_settings as set_assistant
 from scrm.channels import service as channels
 from scrm.db import Transaction, command
 from scrm.members.service import link_unionid
@@ -122,6 +123,7 @@ async def _write(_tx: Transaction, demo: Demo, now: datetime) -> None:
         )
     await install_preset(demo.service.brand_id, "zippo", now, since=now - timedelta(days=DAYS + 1))
     await menus.define(account_id=demo.service.id, buttons=demo.data["menu"], now=now)
+    await set_assistant(brand_id=demo.service.brand_id, data=demo.data["assistant"], now=now)
     await _history(demo, now)
 
 

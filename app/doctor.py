@@ -11,6 +11,7 @@ from app.settings import Settings
 from app.wechat import client_of, menu_differences
 from gateways.wechat.errors import WeChatFailure
 from kit import workdays
+from kit.chat import ModelFailure, Turn
 from kit.clock import SystemClock, natural_day
 from kit.seal import UnsealError
 from kit.state import StateUnavailable
@@ -48,6 +49,7 @@ async def examine(settings: Settings, url: str) -> list[Finding]:
         async with services(settings, url) as opened:
             found.append(await _clock(opened))
             found.append(await _state(settings, opened))
+            found.append(await _model(settings, opened))
             found += await _accounts(settings, opened)
     except UnsealError:
         found.append(
@@ -107,6 +109,20 @@ async def _state(settings: Settings, opened: Services) -> Finding:
             False, "FENSI_REDIS_URL: Redis does not answer; tokens and rate limits fall back to each process"
         )
     return Finding(True, "Redis answers")
+
+
+async def _model(settings: Settings, opened: Services) -> Finding:
+    if opened.model is None:
+        if settings.llm_base_url or settings.llm_model:
+            return Finding(False, "FENSI_LLM_BASE_URL and FENSI_LLM_MODEL: the language model needs both")
+        return Finding(True, "no FENSI_LLM_BASE_URL: answers come from rules and the knowledge base alone")
+    try:
+        await opened.model.chat([Turn("user", "你好")], max_tokens=5, seconds=10)
+        if opened.model.embeds:
+            await opened.model.embed(["你好"], seconds=10)
+    except ModelFailure as failure:
+        return Finding(False, f"FENSI_LLM_BASE_URL: the language model does not answer: {failure.code}, {failure}")
+    return Finding(True, f"the language model {opened.model.name} answers")
 
 
 async def _accounts(settings: Settings, opened: Services) -> list[Finding]:
