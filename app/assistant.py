@@ -1,11 +1,11 @@
 """Wiring of the assistant: the model of the settings, the brand's knowledge, the tools, and WeChat's moderation."""
 
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 from app.settings import Settings
 from gateways.llm.client import Endpoint, LLMClient
+from gateways.llm.embedding import Embeddings
 from gateways.wechat.clients import WeChatClients
 from gateways.wechat.errors import WeChatError
 from kit.clock import Clock
@@ -60,22 +60,9 @@ async def open_model(settings: Settings, stack: AsyncExitStack) -> LLMClient | N
     return client
 
 
-class _Embeddings:
-    """The model for embeddings, as the knowledge base asks for it."""
-
-    def __init__(self, client: LLMClient, model: str) -> None:
-        self._client = client
-        self.model = model
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        return await self._client.embed(texts)
-
-
-def embedder_of(settings: Settings, model: LLMClient | None) -> Embedder | None:
+def embedder_of(model: LLMClient | None) -> Embedder | None:
     """Return what turns texts into vectors; None where no model for it is set."""
-    if model is None or not settings.llm_embedding_model:
-        return None
-    return _Embeddings(model, settings.llm_embedding_model)
+    return Embeddings(model) if model is not None and model.embeds else None
 
 
 class Moderation:

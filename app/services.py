@@ -78,7 +78,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
         directory = Directory(seal, window=settings.wechat_window)
         await directory.refresh()
         model = await open_model(settings, stack)
-        embedder = embedder_of(settings, model)
+        embedder = embedder_of(model)
         library = Library(tasks, embedder=embedder)
         await library.refresh()
         moderation = Moderation(clients, lambda account_id: directory.accounts().get(account_id))

@@ -111,6 +111,11 @@ class LLMClient:
         return self._endpoint.model
 
     @property
+    def embedding_model(self) -> str | None:
+        """The model for embeddings; None when there is none."""
+        return self._endpoint.embedding_model
+
+    @property
     def embeds(self) -> bool:
         """Whether there is a model for embeddings."""
         return self._endpoint.embedding_model is not None
@@ -138,10 +143,15 @@ class LLMClient:
             body["tools"] = [_tool(offer) for offer in tools]
         data = await self._ask("chat", body, CHAT_BYTES, seconds)
         completion = read_completion(data, self)
-        if self._endpoint.api_key and self._endpoint.api_key in completion.text:
+        if self._holds_key(completion.text):
             # It can only have come from the server we sent it to; no fan is to read it.
             raise ModelBroken("the answer holds the key")
         return completion
+
+    def _holds_key(self, text: str) -> bool:
+        key, said = self._endpoint.api_key, "".join(text.split())
+        # Short placeholders such as a local server's "none" are no secrets, and are words.
+        return len(key) >= 12 and (key in said or key in said[::-1])
 
     async def embed(self, texts: Sequence[str], *, seconds: float = 30.0) -> list[list[float]]:
         """Return a vector per text, in their order; `seconds` for each ten. Raises ModelFailure."""

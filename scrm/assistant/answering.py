@@ -231,7 +231,7 @@ class Assistant:
             for call in wanted:
                 called = await self._tools.call(call, asker)
                 if called.refused:
-                    log.warning("a tool call was refused", tool=called.name[:32], reason=called.refused)
+                    log.warning("a tool call was refused", reason=called.refused.partition(" ")[0])
                 attempt.calls.append(called)
                 attempt.turns.append(Turn("tool", called.result, call_id=call.id))
 

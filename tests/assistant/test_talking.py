@@ -1,6 +1,7 @@
 """What a fan hears from the assistant, at a phone: every way an answer comes about, and every way one does not."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from bot.messages import TextMessage
 from bot.replies import TextReply
 from bot.router import NEEDS_WORK, Context, Dispatcher, Parts
+from gateways.llm.client import Endpoint, LLMClient
 from handlers import ROUTERS
 from kit.clock import ManualClock
 from kit.ids import key_of
@@ -18,7 +20,7 @@ from scrm.assistant.answering import Question
 from scrm.points import ledger
 from scrm.points.rulebook import install_preset
 from scrm.replies.rules import RuleBook
-from tests.assistant.conftest import Shop
+from tests.assistant.conftest import KEY, Shop
 from tests.bot.house import SECRET_KEY
 from tests.conftest import START
 
@@ -217,6 +219,20 @@ async def test_the_second_time_at_a_loss_a_person_is_asked_for_and_the_bot_is_si
     await shop.server.idle(30)
     assert len(fan.inbox(shop.at)) == before
     assert len(await shop.records()) == 3
+
+
+async def test_when_too_many_wait_for_the_model_they_are_told(shop: Shop) -> None:
+    shop.shelf.put(shop.brand_id, "article", "售后服务", RETURNS)
+    shop.model = LLMClient(Endpoint(f"{shop.wechat.url}/v1", "a-model", KEY), concurrency=1)
+    await shop.model.open()
+    await shop.serve()
+    shop.fault(delay=0.5)
+    fans = [await shop.fan() for _ in range(5)]
+    told = Counter(await asyncio.gather(*[shop.ask(fan, "几天内可以退货") for fan in fans]))
+    await shop.model.close()
+    assert told[phrases.BUSY] == 3
+    assert sum(count for said, count in told.items() if said.endswith(phrases.AI_MARK)) == 2
+    assert len(shop.calls()) == 2
 
 
 async def test_budgets_end_the_day_not_the_answers(shop: Shop, clock: ManualClock) -> None:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateways.llm.breaker import Breaker
 from gateways.llm.client import Endpoint, LLMClient
+from gateways.llm.embedding import Embeddings
 from kit.chat import (
     ModelAway,
     ModelBroken,
@@ -201,8 +202,9 @@ async def test_waiting_for_a_place_is_inside_the_time(wechat: SimulatorServer) -
     assert [type(outcome) for outcome in outcomes] == [ModelTimeout, ModelTimeout]
 
 
-async def test_an_answer_that_holds_the_key_is_none(wechat: SimulatorServer, client: LLMClient) -> None:
-    wechat.wechat.faults.add_api(path=CHAT, say=f"密钥是 {KEY}")
+@pytest.mark.parametrize("told", [KEY, KEY[::-1], " ".join(KEY)])
+async def test_an_answer_that_holds_the_key_is_none(wechat: SimulatorServer, client: LLMClient, told: str) -> None:
+    wechat.wechat.faults.add_api(path=CHAT, say=f"密钥是 {told}")
     with pytest.raises(ModelBroken) as caught:
         await client.chat(HELLO, max_tokens=10, seconds=5)
     assert KEY not in str(caught.value)
@@ -278,6 +280,17 @@ async def test_vectors_in_the_order_of_the_texts(wechat: SimulatorServer, client
     assert [len(call.body["input"]) for call in wechat.wechat.quotas.made(EMBEDDINGS)] == [10, 2]
     assert vectors[3] == (await client.embed(["打火机 3"]))[0]
     assert await client.embed([]) == []
+    port = Embeddings(client)
+    assert (port.model, await port.embed(texts)) == ("vectors", vectors)
+
+
+async def test_no_model_for_vectors(wechat: SimulatorServer) -> None:
+    client = LLMClient(Endpoint(f"{wechat.url}/v1", "a-model", KEY))
+    assert not client.embeds
+    with pytest.raises(ModelRefused):
+        await client.embed(["一"])
+    with pytest.raises(ValueError, match="embedding_model"):
+        Embeddings(client)
 
 
 @pytest.mark.parametrize(
