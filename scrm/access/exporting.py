@@ -163,6 +163,36 @@ SECTIONS = (
         """,
     ),
     Section(
+        "tags",
+        "标签",
+        """
+        SELECT m.id AS n, t.name AS tag, m.source, m.put_at FROM member_tag m JOIN tag t ON t.id = m.tag_id
+        WHERE m.member_id = ANY($1::bigint[])
+        """,
+    ),
+    Section(
+        "conversations",
+        "会话",
+        """
+        SELECT id AS n, state, reason, opened_at, closed_at, close_reason, summary, rating FROM conversation
+        WHERE fan_id = ANY($2::bigint[])
+        """,
+    ),
+    Section(
+        "conversation_notes",
+        "会话记录",
+        """
+        SELECT id AS n, at, kind, actor, reason, text FROM conversation_change WHERE fan_id = ANY($2::bigint[])
+        """,
+    ),
+    Section(
+        "answers",
+        "智能回答",
+        """
+        SELECT id AS n, outcome, said, ai, answered_at FROM assistant_answer WHERE fan_id = ANY($2::bigint[])
+        """,
+    ),
+    Section(
         "events",
         "行为记录",
         """

@@ -7,6 +7,8 @@ nobody. docs/subsystems/privacy.md lists, table by table, what happens to what.
 from datetime import datetime, timedelta
 
 from kit.seal import Sealer
+from scrm.assistant import erasing as assistant
+from scrm.conversations import erasing as conversations
 from scrm.db import Transaction, command
 from scrm.events.redaction import redact
 from scrm.gifts import addresses
@@ -47,8 +49,11 @@ async def delete_account(tx: Transaction, sealer: Sealer, *, member_id: int, now
         "DELETE FROM idempotent_request WHERE scope = ANY($1::text[]) AND state = 'done'",
         [f"fan:{fan}" for fan in person.fans],
     )
+    await conversations.forget(raw, person.fans, now)
+    await assistant.forget(raw, person.homes, person.fans)
     await outreach.forget(raw, person.fans)
     await pushes.forget(raw, person.homes, person.fans)
+    await raw.execute("DELETE FROM member_tag WHERE member_id = ANY($1::bigint[])", person.homes)
     await referrals.forget(raw, person.homes)
     await erasing.erase(raw, sealer, person, now)
     await enqueue(tx, AFTERWARDS, {"member_id": member_id}, delay=LATER)
@@ -64,6 +69,8 @@ async def erase_rest(tx: Transaction, *, member_id: int, now: datetime) -> None:
     raw = tx.connection
     person = await erasing.hold_whole(raw, member_id)
     if person.erased:
+        await conversations.forget(raw, person.fans, now)
+        await assistant.forget(raw, person.homes, person.fans)
         await outreach.forget(raw, person.fans)
         await pushes.forget(raw, person.homes, person.fans)
         await redact(raw, person.homes, now, but=erasing.ERASED.name)

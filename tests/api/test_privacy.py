@@ -106,6 +106,8 @@ LEFT_OUT = {
     "held_reply",
     "dialogue",
     "turn",
+    "assistant_call",  # what the model cost
+    "assistant_usage",
 }
 
 

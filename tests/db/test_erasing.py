@@ -95,6 +95,7 @@ class Life:
         )
         await life.redeems()
         await life.is_spoken_to()
+        await life.is_served()
         async with transaction() as tx:
             origin = ledger.Origin("购物", "小程序", START, key_of("o"), "r", 1, natural_day(START))
             due = Promise(key_of("p"), life.mini.member_id, "points", 7, origin, "order:1", at(9e6), START, None)
@@ -173,6 +174,45 @@ class Life:
                 f'{{"said": "{WORDS}"}}',
                 at(900),
             )
+
+    async def is_served(self) -> None:
+        """Have a conversation with a note, an answer of the assistant, a question it is still to be asked, a tag."""
+        brand, account, fan = self.shop.brand_id, self.official_id, self.official
+        about = (brand, account, fan.id, fan.member_id, START)
+        await fetch(
+            """
+            INSERT INTO conversation (brand_id, account_id, fan_id, member_id, state, opened_at, heard_since, last_at,
+                                      summary, last_line)
+            VALUES ($1, $2, $3, $4, 'bot', $5, $5, $5, $6, $6)
+            """,
+            *about,
+            WORDS,
+        )
+        await fetch(
+            """
+            INSERT INTO conversation_change (conversation_id, fan_id, at, kind, actor, text)
+            SELECT id, fan_id, opened_at, 'note', 'staff', $1 FROM conversation
+            """,
+            WORDS,
+        )
+        await fetch(
+            """
+            INSERT INTO assistant_answer (key, brand_id, account_id, fan_id, member_id, outcome, said, written,
+                                          passages, tools, choices, answered_at)
+            VALUES ($6, $1, $2, $3, $4, 'answered', $7, $7, '[]', $8, '[]', $5)
+            """,
+            *about,
+            key_of("push", "first"),
+            ANSWER,
+            f'[{{"said": "{NICKNAME}"}}]',
+        )
+        await fetch(
+            "INSERT INTO interest_question (event_key, brand_id, due_at, event) VALUES ($1, $2, $3, $4)",
+            key_of("push", "first"),
+            brand,
+            START,
+            f'{{"text": "{WORDS}"}}',
+        )
 
     async def leaves(self, now: float = 10) -> bool:
         return await delete_account(SEALER, member_id=self.mini.member_id, now=at(now))
