@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from app import commands, knowledge, logs
+from app import commands, knowledge, logs, staff_commands
 from app.embedded import EmbeddedError
 from app.settings import SettingsError, load
 from kit.seal import UnsealError
@@ -90,13 +90,13 @@ def _staff(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     add.add_argument("--role", default="admin", choices=["admin", "supervisor", "agent", "operator", "viewer"])
     add.add_argument("--brand", action="append", help="a brand's name, repeatable (default: every brand)")
     add.add_argument("--password", choices=["-"], help="`-` asks for it; without it one is made up, to be changed")
-    add.set_defaults(run=commands.staff_add)
+    add.set_defaults(run=staff_commands.add)
     listing = staff.add_parser("list", help="list who may sign in")
-    listing.set_defaults(run=commands.staff_list)
+    listing.set_defaults(run=staff_commands.listing)
     reset = staff.add_parser("reset", help="give somebody a new first password and end their sessions")
     reset.add_argument("login")
     reset.add_argument("--password", choices=["-"], help="`-` asks for it; without it one is made up, to be changed")
-    reset.set_defaults(run=commands.staff_reset)
+    reset.set_defaults(run=staff_commands.reset)
 
 
 def _channels(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

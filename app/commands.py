@@ -237,9 +237,9 @@ def accounts_add(settings: Settings, given: argparse.Namespace) -> int:
     """Add an account and print where its callback is."""
     from scrm.accounts.service import add
 
-    given.secret = _secret("AppSecret", given.secret)
-    given.token = _secret("Token", given.token)
-    given.aes_key = _secret("EncodingAESKey", given.aes_key)
+    given.secret = secret("AppSecret", given.secret)
+    given.token = secret("Token", given.token)
+    given.aes_key = secret("EncodingAESKey", given.aes_key)
 
     async def work() -> int:
         return await add(
@@ -265,7 +265,7 @@ def accounts_add(settings: Settings, given: argparse.Namespace) -> int:
     return 0
 
 
-def _secret(name: str, given: str | None) -> str | None:
+def secret(name: str, given: str | None) -> str | None:
     """Return what was given, or for `-` what is typed or piped: a command line is seen by others in `ps`."""
     if given != "-":
         return given
@@ -291,80 +291,6 @@ def accounts_list(settings: Settings, given: argparse.Namespace) -> int:
         print(f"{row['id']:>4}  {row['kind']:12} {row['mode']:10} {row['appid']:20} {row['name']}{state}")
     if not rows:
         print("no accounts yet: fensi accounts add --help")
-    return 0
-
-
-def staff_add(settings: Settings, given: argparse.Namespace) -> int:
-    """Add somebody; prints the password when it was made up."""
-    from scrm.errors import NotFound
-    from scrm.staff import roles, service
-    from scrm.staff.audit import COMMAND_LINE
-    from scrm.staff.passwords import Passwords
-
-    chosen = _secret("password", given.password)
-
-    async def work() -> str:
-        brands = None
-        if given.brand:
-            rows = await db.fetch("SELECT id, name FROM brand WHERE name = ANY($1)", given.brand)
-            if missing := sorted(set(given.brand) - {row["name"] for row in rows}):
-                raise NotFound(f"没有这个品牌：{missing[0]}", field="brand")
-            brands = {row["id"] for row in rows}
-        role = await roles.role_by_code(given.role)
-        _, password = await service.add(
-            Passwords(),
-            COMMAND_LINE,
-            by=None,
-            login=given.login or given.name,
-            given=service.Given(given.name, role.id, brands),
-            password=chosen,
-            now=SystemClock().now(),
-        )
-        return password
-
-    password = in_database(settings, work)
-    print(f"{given.login or given.name} may sign in at {settings.public_url}/console/")
-    if chosen is None:
-        print(f"first password (to be changed): {password}")
-    return 0
-
-
-def staff_list(settings: Settings, _given: argparse.Namespace) -> int:
-    """List who may sign in."""
-    from scrm.staff.queries import staff_list as listed
-    from scrm.staff.sessions import IDLE
-
-    now = SystemClock().now()
-    rows = in_database(settings, lambda: listed(brands=None, now=now, idle_since=now - IDLE, limit=1000))
-    for row in reversed(rows):
-        reach = "every brand" if row.brands is None else f"brands {', '.join(map(str, sorted(row.brands)))}"
-        state = "" if row.status == "active" else "  (disabled)"
-        print(f"{row.id:>4}  {row.login:20} {row.role:8} {reach:16} {row.name}{state}")
-    if not rows:
-        print("nobody yet: fensi staff add --help")
-    return 0
-
-
-def staff_reset(settings: Settings, given: argparse.Namespace) -> int:
-    """Give somebody a new first password."""
-    from scrm.errors import NotFound
-    from scrm.staff import service
-    from scrm.staff.audit import COMMAND_LINE
-    from scrm.staff.passwords import Passwords
-    from scrm.staff.queries import staff_by_login
-
-    chosen = _secret("password", given.password)
-
-    async def work() -> str:
-        who = await staff_by_login(given.login)
-        if who is None:
-            raise NotFound("没有这位员工", field="login")
-        return await service.reset_password(
-            Passwords(), COMMAND_LINE, by=None, staff_id=who.id, password=chosen, now=SystemClock().now()
-        )
-
-    password = in_database(settings, work)
-    print(f"new first password (to be changed): {password}" if chosen is None else "the password is set")
     return 0
 
 

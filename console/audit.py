@@ -11,6 +11,9 @@ from kit.clock import SHANGHAI
 from scrm.staff import audit
 from web.shapes import Moment, RowId, Text
 
+# Further away than any line, and well within what a calendar can say.
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
+
 
 class AuditQuery(BrandPage):
     """A page of the trail. `action` is a word, or a group such as `staff.`; days are of Asia/Shanghai, inclusive."""
@@ -18,8 +21,8 @@ class AuditQuery(BrandPage):
     staff: RowId | None = None
     action: Annotated[str, Field(max_length=48, pattern=r"^[a-z_.]+$")] | None = None
     subject: Annotated[Text, Field(max_length=64)] | None = None
-    since: date | None = None
-    until: date | None = None
+    since: Day | None = None
+    until: Day | None = None
 
 
 class AuditLine(BaseModel):

@@ -10,13 +10,13 @@ from scrm.staff.lockout import Locked
 from scrm.staff.passwords import LONGEST
 from scrm.staff.sessions import hashed
 from scrm.staff.signing_in import WrongPassword
-from web.shapes import Taken
+from web.shapes import Taken, Text
 
 
 class SignIn(Taken):
     """A login name and its password."""
 
-    login: Annotated[str, Field(min_length=1, max_length=64)]
+    login: Annotated[Text, Field(min_length=1, max_length=64)]
     password: Annotated[str, Field(min_length=1, max_length=LONGEST)]
 
 

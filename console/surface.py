@@ -144,8 +144,8 @@ class Guard:
             now,
             caller,
             uuid.uuid4() if key is None or caller is None else key_of("console", caller.staff_id, key),
-            address_of(request)[:45],
-            request.headers.get("User-Agent", "")[:200],
+            _readable(address_of(request))[:45],
+            _readable(request.headers.get("User-Agent", ""))[:200],
             presented,
         )
 
@@ -155,7 +155,7 @@ class Guard:
         caller = await sessions.caller(presented, now)
         if endpoint.writes:
             shown = request.headers.get(CSRF_HEADER, "")
-            if not hmac.compare_digest(shown.encode(), self._parts.csrf(caller.token_hash).encode()):
+            if not hmac.compare_digest(_readable(shown).encode(), self._parts.csrf(caller.token_hash).encode()):
                 raise Forbidden("页面已过期，请刷新后重试", code="csrf")
         if endpoint.permission != SELF:
             if caller.must_change:
@@ -173,6 +173,11 @@ class Guard:
             foreign = urlsplit(origin).netloc not in {request.host, self._ours}
         if foreign:
             raise Forbidden("请求来自别的网站，已拒绝", code="cross_origin")
+
+
+def _readable(header: str) -> str:
+    """Return a header without the bytes that are no text; they could not be stored."""
+    return header.encode("utf-8", "replace").decode()
 
 
 def dress(call: Call, response: web.Response) -> None:

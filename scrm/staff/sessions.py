@@ -60,7 +60,7 @@ class SessionView:
 
 def hashed(token: str) -> str:
     """Return what is kept of a cookie."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 async def begin(raw: Connection, staff_id: int, *, address: str, agent: str, now: datetime, replaces: str) -> str:

@@ -1,5 +1,6 @@
 """Every route of the console, tried by everybody: nobody, each role, a role without anything, a first password."""
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import console
 from console.surface import SELF, SURFACE
 from scrm.staff.permissions import BUILT_IN, KNOWN
-from tests.console.conftest import Browser, Office
+from tests.console.conftest import PASSWORD, Browser, Office
 from tests.contracts.repository import ROOT
 from web.endpoints import Endpoint, Surface
 
@@ -83,6 +84,49 @@ async def test_a_first_password_opens_only_what_is_ones_own(office: Office) -> N
         else:
             assert answer.said == (403, "password_change_required"), endpoint.path
     assert (await who.get("/me")).body["permissions"] == []
+
+
+BIG = 2**63
+ODD: list[Any] = [
+    None,
+    [],
+    "x",
+    7,
+    {"a": 1},
+    {"login": "\x00", "password": "\x00"},
+    {"name": "换\n行", "permissions": [None]},
+]
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
+async def test_odd_requests_get_documented_answers(office: Office, endpoint: Endpoint) -> None:
+    who = await office.person()
+    paths = [re.sub(r"{\w+}", text, endpoint.path) for text in ("0", "-1", "x", str(BIG), "%00")]
+    paths = paths[: 5 if "{" in endpoint.path else 1]
+    queries = [f"limit={BIG}", "before=-1", "brand=x", "text=%00", "since=0001-01-01", "until=9999-12-31", "who=1"]
+    asked: list[tuple[str, Any]] = [(path, None) for path in [*paths, *(f"{paths[0]}?{query}" for query in queries)]]
+    asked += [(re.sub(r"{\w+}", "999999", endpoint.path), body) for body in ODD if endpoint.body is not None]
+    for path, body in asked:
+        await who.sign_in()
+        answer = await who.call(endpoint.method, path, body)
+        assert answer.status in documented(endpoint), (path, body, answer)
+
+
+async def test_headers_that_are_no_text_do_no_harm(office: Office) -> None:
+    who = await office.person()
+    port = office.address.split(":")[2].split("/")[0]
+    body = f'{{"login": "{who.login}", "password": "{PASSWORD}"}}'.encode()
+    for path, expected, headers in [
+        ("/sign-in", b"200", b"User-Agent: \xff\xfe\r\nX-Forwarded-For: \xff\r\n"),
+        ("/sign-out", b"401", b"Cookie: fensi_staff=\xff\xfe\r\nX-CSRF-Token: \xff\r\n"),
+    ]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+        head = f"POST /api/console{path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n".encode()
+        writer.write(head + headers + b"Connection: close\r\n\r\n" + body)
+        assert (await reader.readline()).split()[1] == expected, path
+        writer.close()
+    stored = await office.rows("SELECT agent, address FROM staff_session")
+    assert [(row["agent"], row["address"]) for row in stored] == [("??", "?")]
 
 
 def test_the_committed_document_is_the_codes() -> None:
