@@ -1,7 +1,8 @@
 """Giving work to people: who waits longest goes to whom it burdens least, and who is gone loses it again.
 
-Two assigners of one brand follow each other, because both lock its seats; waiting conversations that somebody else
-is changing are left to the next round.
+Whoever gives something to a seat has locked it, so nobody gets more than they have room for. A command of a fan or of
+one of the staff does not queue up for seats that somebody else is filling: the sweep that follows in two seconds waits
+for them. Waiting conversations that somebody else is changing are left to the next round, too.
 """
 
 import json
@@ -32,8 +33,7 @@ class _Seat:
 
 _SEATS = """
 SELECT staff_id, capacity, skills, last_assigned_at FROM seat
-WHERE brand_id = $1 AND present_until > $2 ORDER BY staff_id FOR NO KEY UPDATE
-"""
+WHERE brand_id = $1 AND present_until > $2 ORDER BY staff_id FOR NO KEY UPDATE"""
 # After the seats are locked, in a statement of its own, so that it sees what the assigner before us did.
 _LOADS = """
 SELECT staff_id, count(*) AS n FROM conversation
@@ -48,12 +48,15 @@ FOR NO KEY UPDATE SKIP LOCKED
 """
 
 
-async def assign(raw: Connection, brand_id: int, now: datetime, *, avoid: Mapping[int, int] | None = None) -> int:
+async def assign(
+    raw: Connection, brand_id: int, now: datetime, *, avoid: Mapping[int, int] | None = None, patient: bool = False
+) -> int:
     """Assign what waits at a brand to who is present, on duty, able and has room; returns how many were assigned.
 
-    `avoid` maps a conversation to somebody who has just passed it on and does not get it back at once.
+    `avoid` maps a conversation to somebody who has just passed it on and does not get it back at once. Without
+    `patient` seats that are locked are passed over instead of waited for.
     """
-    rows = await raw.fetch(_SEATS, brand_id, now)
+    rows = await raw.fetch(_SEATS if patient else _SEATS + " SKIP LOCKED", brand_id, now)
     if not rows:
         return 0
     on_duty = (await hours_of(raw, brand_id)).on_duty(now, [row["staff_id"] for row in rows])
@@ -156,7 +159,7 @@ async def wake_due(tx: Transaction, *, now: datetime, limit: int = BATCH) -> int
 @command
 async def assign_brand(tx: Transaction, *, brand_id: int, now: datetime) -> int:
     """Assign what waits at one brand; returns how many were assigned."""
-    return await assign(tx.connection, brand_id, now)
+    return await assign(tx.connection, brand_id, now, patient=True)
 
 
 async def assign_waiting(now: datetime) -> int:

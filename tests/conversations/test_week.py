@@ -349,3 +349,16 @@ async def test_ten_assigners_at_once_respect_capacity(db: TortoiseContext) -> No
 def office_now() -> datetime:
     """A moment at which those who took their seats are still present."""
     return at(50)
+
+
+async def test_two_hundred_ask_at_once_and_nobody_is_turned_away(db: TortoiseContext) -> None:
+    """They do not queue up for the seats: whom nobody could look at at once, the sweep gives somebody."""
+    office = await open_office()
+    staff = [await office.seat(20) for _ in range(10)]
+    fans = [await office.fan("人工") for _ in range(200)]
+    told = await asyncio.gather(*(office.asks(fan, 1) for fan in fans))
+    assert {one.state for one in told} <= {"waiting", "staff"}
+    assert all(one.says for one in told)
+    await sweep(office_now())
+    rows = await fetch("SELECT staff_id, count(*) AS n FROM conversation WHERE state = 'staff' GROUP BY 1")
+    assert {row["staff_id"]: row["n"] for row in rows} == dict.fromkeys(staff, 20)
