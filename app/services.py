@@ -12,7 +12,6 @@ from bot.directory import Directory
 from bot.engine import Engine
 from bot.router import NO_PARTS, Dispatcher, Parts
 from gateways.llm.client import LLMClient
-from gateways.redis_state import RedisState
 from gateways.wechat.clients import WeChatClients
 from gateways.wechat.messenger import WeChatMessenger
 from handlers import ROUTERS
@@ -59,6 +58,14 @@ class Services:
     parts: Parts = NO_PARTS
 
 
+def _shared_state(redis_url: str | None) -> SharedState:
+    if not redis_url:
+        return MemoryState()
+    from gateways.redis_state import RedisState  # 20 MB that a process without Redis has no use for
+
+    return RedisState(redis_url)
+
+
 @asynccontextmanager
 async def services(settings: Settings, database_url: str) -> AsyncIterator[Services]:
     """Open everything for as long as the block runs. At its end, work that was accepted is finished first."""
@@ -66,7 +73,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
         await stack.enter_async_context(db.database(database_url, pool=settings.database_pool))
         clock, seal = SystemClock(), sealer(settings)
         tasks = Tasks()
-        state: SharedState = RedisState(settings.redis_url) if settings.redis_url else MemoryState()
+        state = _shared_state(settings.redis_url)
         stack.push_async_callback(state.close)
         # No cookies: the platform's belong to a browser, and would be mixed between accounts.
         session = await stack.enter_async_context(
