@@ -175,7 +175,7 @@ async def listening(
     await runner.setup()
     try:
         assert runner.server is not None  # noqa: S101  # it was just made
-        doors = Doors(callback, runner.server)
+        doors = Doors(callback, runner.server, opened.clock, opened.tasks)
         listener = await asyncio.get_running_loop().create_server(
             doors, host, port, reuse_port=reuse_port, backlog=1024
         )

@@ -11,7 +11,6 @@ import re
 import socket
 from email.utils import formatdate
 from http import HTTPStatus
-from time import time  # lint: wall-clock HTTP's Date header tells the machine's own time
 from typing import Any, cast
 
 from aiohttp import web
@@ -19,6 +18,8 @@ from aiohttp import web
 from bot.callback import Answer, Callback
 from bot.directory import Served
 from bot.normalise import MAX_BODY
+from kit.clock import Clock
+from kit.tasks import Tasks
 from web.problems import REQUEST_ID
 
 # Headers that say how a message is to be read, but for its length, are aiohttp's to weigh. Of the query only what
@@ -42,9 +43,11 @@ class Doors:
     `inside` is what the rest of the requests are for, such as `web.AppRunner.server`.
     """
 
-    def __init__(self, callback: Callback, inside: web.Server) -> None:
+    def __init__(self, callback: Callback, inside: web.Server, clock: Clock, tasks: Tasks) -> None:
         self.callback = callback
         self.inside = inside
+        self.tasks = tasks
+        self._clock = clock
         self.open: set[_Door] = set()
         self.busy: set[asyncio.Task[None]] = set()
         self.closing = False
@@ -65,7 +68,7 @@ class Doors:
 
     def http(self, answer: Answer) -> bytes:
         """Return an answer as it goes over the wire."""
-        now = int(time())
+        now = int(self._clock.now().timestamp())
         if self._date[0] != now:
             self._date = now, formatdate(now, usegmt=True)
         refusal = "" if answer.request_id is None else f"{REQUEST_ID}: {answer.request_id}\r\n"
@@ -127,9 +130,8 @@ class _Door(asyncio.Protocol):
             name, _, value = pair.partition("=")
             query.setdefault(name, value)
         self._busy = True
-        loop = self._doors.loop
-        # lint: stray-task held in `busy`, drained by `close`; the loop calls us, so there is no transaction to inherit
-        task = loop.create_task(self._answer(served, query, data[found.end() :], loop.time()))
+        work = self._answer(served, query, data[found.end() :], self._doors.loop.time())
+        task = self._doors.tasks.spawn(work, "door")
         self._doors.busy.add(task)
         task.add_done_callback(self._doors.busy.discard)
 
