@@ -99,12 +99,10 @@ def compose(
     clock: Clock,
     *,
     model: LLMClient | None,
-    knowledge: Knowledge | None,
+    knowledge: Knowledge,
     moderation: Moderation,
-) -> Assistant | None:
-    """Return the assistant; None where there is nothing to answer from."""
-    if model is None and knowledge is None:
-        return None
+) -> Assistant:
+    """Return the assistant; it serves the brands that have knowledge, and every brand where there is a model."""
     return Assistant(
         clock,
         knowledge=knowledge,

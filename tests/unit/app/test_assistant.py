@@ -72,9 +72,11 @@ def test_a_model_needs_an_address_and_a_name() -> None:
     assert "sk-1" not in repr(Settings(**NONE, llm_api_key="sk-1"))
 
 
-async def test_without_a_model_and_knowledge_there_is_no_assistant(place: Place) -> None:
+async def test_without_a_model_and_knowledge_nobody_is_served(place: Place) -> None:
     async with place.opened(llm_base_url=None) as opened:
-        assert (opened.model, opened.parts.assistant) == (None, None)
+        assert opened.model is None
+        assert opened.parts.assistant is not None
+        assert not opened.parts.assistant.serves(1)
 
 
 async def test_with_a_model_every_brand_is_served(place: Place) -> None:
