@@ -81,6 +81,9 @@ def staff_api(opened: Services) -> web.Application:
         sealer=opened.sealer,
         state=opened.state,
         public_url=opened.settings.public_url,
+        database_url=opened.database_url,
+        spawn=opened.tasks.spawn,
+        assistant=opened.parts.assistant,
     )
 
 

@@ -1,30 +1,53 @@
 """The staff's console: its endpoints under /api/console, their OpenAPI document, and the pages at /console/."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from bot.directory import Directory
-from console import accounts, audit, me, roles, signing_in, staff
+from console import (
+    accounts,
+    audit,
+    inbox,
+    inbox_acts,
+    inbox_fan,
+    inbox_presence,
+    inbox_sending,
+    live,
+    me,
+    quick_replies,
+    roles,
+    signing_in,
+    staff,
+)
 from console.surface import CSRF_HEADER, SURFACE, Guard, Parts, dress
 from gateways.wechat.clients import WeChatClients
 from kit.clock import Clock
 from kit.seal import Sealer
 from kit.state import SharedState
+from scrm.assistant.answering import Assistant
+from scrm.conversations.changes import CHANNEL
 from scrm.staff.passwords import Passwords
 from web import docs, openapi
 from web.dispatch import Dispatch, Limits, Rate
+from web.hub import Hub
 from web.idempotency import Repetitions
 from web.pages import HEADERS
 from web.problems import problems
 
 MOUNT = "/api/console"
 # Each of these registers its endpoints by being imported. A new page's endpoints are one more file here.
-GROUPS = (signing_in, me, staff, roles, audit, accounts)
+GROUPS = (
+    signing_in, me, staff, roles, audit, accounts,
+    inbox, inbox_acts, inbox_sending, inbox_fan, inbox_presence, quick_replies, live,
+)  # fmt: skip
 # A page asks for several things at once; a person does not click faster.
 LIMITS = Limits(member=Rate(20, 100), address=Rate(200, 800), public=Rate(2, 20))
 
+Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -36,19 +59,30 @@ def create(
     sealer: Sealer,
     state: SharedState,
     public_url: str,
+    database_url: str,
+    spawn: Spawn,
+    assistant: Assistant | None = None,
     passwords: Passwords | None = None,
     limits: Limits = LIMITS,
 ) -> web.Application:
     """Return the API as an application to mount at MOUNT, with its middleware."""
-    parts = Parts(directory, clients, clock, sealer, state, passwords or Passwords(), public_url)
+    hub = Hub(database_url, (CHANNEL,))
+    parts = Parts(directory, clients, clock, sealer, state, passwords or Passwords(), public_url, hub, assistant)
     dispatch = Dispatch(
         SURFACE, Guard(parts), state=state, repetitions=Repetitions(sealer, clock), limits=limits, dress=dress
     )
     api = web.Application(middlewares=[private, problems])
     api.on_shutdown.append(dispatch.close)
+    api.cleanup_ctx.append(partial(_hearing, hub, spawn))
     api.router.add_routes(dispatch.routes(""))
     api.router.add_get("/docs", _docs)
     return api
+
+
+async def _hearing(hub: Hub, spawn: Spawn, _app: web.Application) -> AsyncIterator[None]:
+    running = spawn(hub.run(), "hub")
+    yield
+    running.cancel()
 
 
 @web.middleware

@@ -23,6 +23,7 @@ from kit.clock import Clock
 from kit.ids import key_of
 from kit.seal import Sealer
 from kit.state import SharedState
+from scrm.assistant.answering import Assistant
 from scrm.errors import Forbidden, NotFound
 from scrm.staff import sessions
 from scrm.staff.audit import Actor
@@ -31,6 +32,7 @@ from scrm.staff.permissions import KNOWN
 from scrm.staff.sessions import ABSOLUTE, Caller, NotSignedIn
 from web.dispatch import address_of
 from web.endpoints import Endpoint, Surface
+from web.hub import Hub
 from web.shapes import Page, RowId
 
 # Whoever is signed in, about themselves or what every page needs.
@@ -58,6 +60,8 @@ class Parts:
     state: SharedState
     passwords: Passwords
     public_url: str
+    hub: Hub
+    assistant: Assistant | None = None
 
     @property
     def https(self) -> bool:
@@ -87,6 +91,8 @@ class Call:
     address: str
     agent: str
     presented: str = field(repr=False)
+    # What a stream's browser saw last.
+    last_event: str = ""
     cookie: CookieOut = field(default_factory=CookieOut)
 
     @property
@@ -147,6 +153,7 @@ class Guard:
             _readable(address_of(request))[:45],
             _readable(request.headers.get("User-Agent", ""))[:200],
             presented,
+            request.headers.get("Last-Event-ID", "")[:64],
         )
 
     async def _caller(self, request: web.Request, endpoint: Endpoint, presented: str, now: datetime) -> Caller:

@@ -21,10 +21,11 @@ PULSE = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An event for the browser: its name, and data as a model."""
+    """An event for the browser: its name, data as a model, and what the browser names when it comes back."""
 
     event: str
     data: BaseModel
+    id: str = ""
 
 
 # What a streaming endpoint returns, once it has checked what it was asked for: an asynchronous generator.
@@ -74,7 +75,8 @@ async def serve(
 async def _write(response: web.StreamResponse, stream: Stream) -> None:
     await response.write(b"retry: 2000\n\n")
     async for said in stream:
-        await response.write(f"event: {said.event}\ndata: {said.data.model_dump_json()}\n\n".encode())
+        number = f"id: {said.id}\n" if said.id else ""
+        await response.write(f"{number}event: {said.event}\ndata: {said.data.model_dump_json()}\n\n".encode())
     raise _OverError
 
 

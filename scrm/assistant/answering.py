@@ -128,6 +128,19 @@ class Assistant:
         self._observer.answered(kept.outcome, kept.reason, kept.cost_micro)
         return kept
 
+    async def draft(self, question: Question) -> Record | None:
+        """Return what could be said, for a person to edit: nothing is kept of it but what the model cost.
+
+        None where the brand has switched the assistant off. Raises Unavailable when the database is away.
+        """
+        settings = await settings_of(question.brand_id)
+        if not settings.enabled:
+            return None
+        asker = Asker(
+            question.brand_id, question.account_id, question.fan_id, question.member_id, settings, self._clock.now()
+        )
+        return await self._answer(question, asker)
+
     async def _answer(self, question: Question, asker: Asker) -> Record:
         if (looked_up := await self._by_tool(question, asker)) is not None:
             return looked_up

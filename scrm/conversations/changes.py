@@ -5,7 +5,7 @@ is locked instead of waiting for it, so nobody waits in a circle.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -155,13 +155,17 @@ async def record(
             now,
         )
         await add(raw, event)
-    await announce(raw, conversation["brand_id"], conversation["id"], kind)
+    await announce(raw, conversation["id"], kind, [one for one in (staff_id, to_staff_id) if one is not None])
 
 
-async def announce(raw: Connection, brand_id: int, conversation_id: int, kind: str) -> None:
+# What pages need to know whether it concerns them: who has it now, and who is named besides.
+_TELL = """
+SELECT pg_notify($2, json_build_object('brand', brand_id, 'conversation', id, 'kind', $3::text, 'state', state,
+                                       'staff', staff_id, 'named', $4::jsonb)::text)
+FROM conversation WHERE id = $1
+"""
+
+
+async def announce(raw: Connection, conversation_id: int, kind: str, named: Sequence[int] = ()) -> None:
     """Tell the pages that show it, when the transaction commits: they read anew what they need."""
-    await raw.execute(
-        "SELECT pg_notify($1, $2)",
-        CHANNEL,
-        json.dumps({"brand": brand_id, "conversation": conversation_id, "kind": kind}),
-    )
+    await raw.execute(_TELL, conversation_id, CHANNEL, kind, json.dumps(list(named)))

@@ -215,6 +215,32 @@ async def use_wechat_desk(tx: Transaction, *, account_id: int, enabled: bool) ->
 
 
 @command
+async def take_seat(tx: Transaction, *, brand_id: int, staff_id: int) -> bool:
+    """Sit down at a brand's desk, with the capacity and skills that the staff page says; False for who sits there.
+
+    Whoever works for several brands sits at one of them at a time. Skills are known by name or title.
+    """
+    return bool(
+        await tx.connection.fetchval(
+            """
+            INSERT INTO seat (staff_id, brand_id, capacity, skills)
+            SELECT p.id, $2, p.capacity,
+                   coalesce((SELECT jsonb_agg(k.name ORDER BY k.name) FROM skill k
+                             WHERE k.brand_id = $2 AND (p.skills ? k.name OR p.skills ? k.title)), '[]')
+            FROM staff p WHERE p.id = $1
+            ON CONFLICT (staff_id) DO UPDATE
+            SET brand_id = excluded.brand_id, capacity = excluded.capacity, skills = excluded.skills,
+                present_until = NULL
+            WHERE seat.brand_id <> excluded.brand_id
+            RETURNING true
+            """,
+            staff_id,
+            brand_id,
+        )
+    )
+
+
+@command
 async def heartbeat(tx: Transaction, *, staff_id: int, now: datetime) -> datetime:
     """Renew the lease of a browser and return until when it lasts; raises NotFound for somebody without a seat."""
     until = await renew(tx.connection, staff_id, now)

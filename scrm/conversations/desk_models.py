@@ -124,3 +124,21 @@ class SpecialDay(Model):
         table = "special_day"
         unique_together = (("brand_id", "day"),)
         constraints = [CheckConstraint(check="kind IN ('workday', 'restday', 'closed')", name="special_day_kind_known")]
+
+
+class QuickReply(Model):
+    """A text that staff send often: of the whole brand, or of one person. Variables such as {昵称} are filled in."""
+
+    id: int = fields.BigIntField(primary_key=True)
+    brand: fields.ForeignKeyRelation[Any] = fields.ForeignKeyField("scrm.Brand", on_delete=OnDelete.RESTRICT)
+    # None: everybody's.
+    staff_id: int | None = fields.BigIntField(null=True)
+    title = fields.CharField(32)
+    text = fields.CharField(600)
+    created_at: datetime = fields.DatetimeField()
+
+    brand_id: int
+
+    class Meta:
+        table = "quick_reply"
+        indexes = [Index(fields=("brand_id", "staff_id"), name="quick_reply_owner_idx")]

@@ -96,7 +96,7 @@ async def send_message(
     )
     if broken:
         await record(raw, row, "promise_broken", "clock", now, staff_id=staff_id, reason="late")
-    await announce(raw, brand_id, row["id"], "message")
+    await announce(raw, row["id"], "message")
     return verdict
 
 
@@ -134,11 +134,12 @@ async def read(tx: Transaction, *, conversation_id: int, brand_id: int, staff_id
         staff_id,
         row["heard"],
     )
-    await announce(raw, brand_id, conversation_id, "read")
+    await announce(raw, conversation_id, "read", [staff_id])
 
 
 _TELL = """
-SELECT pg_notify($2, json_build_object('brand', c.brand_id, 'conversation', c.id, 'kind', 'delivery')::text)
+SELECT pg_notify($2, json_build_object('brand', c.brand_id, 'conversation', c.id, 'kind', 'delivery',
+                                       'state', c.state, 'staff', c.staff_id, 'named', '[]'::jsonb)::text)
 FROM outbox o
 JOIN outreach_decision d ON d.id = o.decision_id
 JOIN conversation_message m ON m.key = d.key
@@ -210,4 +211,4 @@ async def heard(tx: Transaction, *, fan_id: int, now: datetime) -> None:
                 {"seconds": settings.first_response_seconds} if opens == now else {"minutes": settings.promise_minutes}
             )
             await change(raw, row["id"], answer_due_at=opens + timedelta(**span), alarmed_at=None)
-    await announce(raw, row["brand_id"], row["id"], "message")
+    await announce(raw, row["id"], "message")

@@ -74,6 +74,15 @@ CROSS JOIN LATERAL (
 ) sent
 WHERE c.brand_id = $4 AND
 """
+_FILTER = """
+($10::text IS NULL OR c.skill = $10) AND ($11::bigint IS NULL OR c.account_id = $11)
+AND ($12::boolean IS NULL OR $12 = (c.snoozed_until IS NOT NULL AND c.snoozed_until > $1))
+AND ($13::text IS NULL OR position(lower($13) IN lower(c.last_line)) > 0 OR EXISTS (
+    SELECT FROM member_profile p JOIN member h ON h.id = p.member_id JOIN member m ON m.id = c.member_id
+    WHERE coalesce(h.merged_into_id, h.id) = coalesce(m.merged_into_id, m.id)
+      AND position(lower($13) IN lower(p.nickname)) > 0
+)) AND
+"""
 _LISTS: dict[View, str] = {
     "mine": """c.state = 'staff' AND c.staff_id = $5
   AND ($6::timestamptz IS NULL OR (c.last_at, c.id) < ($6, $7::bigint)) AND $8::int IS NOT NULL
@@ -87,8 +96,28 @@ ORDER BY c.last_at DESC, c.id DESC LIMIT $9""",
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a list is cut down to; `search` looks into nicknames and last lines, `snoozed` False hides what sleeps."""
+
+    skill: str | None = None
+    account_id: int | None = None
+    snoozed: bool | None = None
+    search: str | None = None
+
+
+EVERYTHING = Filter()
+
+
 async def inbox(
-    *, brand_id: int, staff_id: int, view: View, now: datetime, after: Cursor | None = None, limit: int = 50
+    *,
+    brand_id: int,
+    staff_id: int,
+    view: View,
+    now: datetime,
+    after: Cursor | None = None,
+    limit: int = 50,
+    only: Filter = EVERYTHING,
 ) -> list[InboxRow]:
     """Return a page of a brand's open conversations as one of the staff sees them.
 
@@ -96,7 +125,7 @@ async def inbox(
     """
     priority, moment, last = after or (0, None, 0)
     rows = await db.fetch(
-        _ROW + _LISTS[view],
+        _ROW + _FILTER + _LISTS[view],
         now,
         _WINDOW.lasts,
         _WINDOW.limit,
@@ -106,6 +135,10 @@ async def inbox(
         last,
         priority,
         limit,
+        only.skill,
+        only.account_id,
+        only.snoozed,
+        only.search,
     )
     return [InboxRow(**dict(row)) for row in rows]
 

@@ -17,9 +17,11 @@ class Permission:
     group: str
 
 
+SUPERVISE = "inbox.supervise"
 PERMISSIONS = (
     Permission("inbox.answer", "接待会话", "客服"),
-    Permission("inbox.supervise", "查看全部会话、转接与排班", "客服"),
+    Permission("inbox.gift", "向粉丝赠送积分", "客服"),
+    Permission(SUPERVISE, "查看全部会话、转接与排班", "客服"),
     Permission("knowledge.read", "查看知识库", "客服"),
     Permission("knowledge.edit", "编辑知识库", "客服"),
     Permission("members.read", "查看会员", "会员"),
@@ -42,7 +44,7 @@ class BuiltIn:
     permissions: frozenset[str]
 
 
-_AGENT = {"inbox.answer", "knowledge.read", "members.read"}
+_AGENT = {"inbox.answer", "inbox.gift", "knowledge.read", "members.read"}
 BUILT_IN = {
     one.code: one
     for one in (

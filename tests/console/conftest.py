@@ -18,6 +18,7 @@ from console.surface import COOKIE, CSRF_HEADER
 from kit.clock import ManualClock
 from kit.memory_state import MemoryState
 from scrm import db as scrm_db
+from scrm.assistant.answering import Assistant
 from scrm.staff import roles, service
 from scrm.staff.audit import COMMAND_LINE
 from scrm.staff.passwords import Passwords
@@ -179,6 +180,7 @@ async def open_office(
     clock: ManualClock,
     public_url: str = "http://127.0.0.1:8300",
     wechat_url: str = "http://127.0.0.1:9",
+    assistant: Assistant | None = None,
 ) -> tuple[Office, TestServer]:
     """Serve the console alone, for what a test wants to be different."""
     services = (await house.server(wechat_url=wechat_url)).services
@@ -194,6 +196,9 @@ async def open_office(
             sealer=services.sealer,
             state=MemoryState(lambda: clock.now().timestamp()),
             public_url=public_url,
+            database_url=house.url,
+            spawn=services.tasks.spawn,
+            assistant=assistant,
             passwords=passwords,
             limits=NO_LIMITS,
         ),

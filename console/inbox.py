@@ -1,0 +1,310 @@
+"""The inbox's lists and one conversation: who waits, whose turn it is, what was said, what is left of the window."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from console.surface import SURFACE, Call
+from scrm import db
+from scrm.conversations import desk_queries, queries
+from scrm.conversations.queries import Cursor, Filter, InboxRow, Line
+from scrm.errors import Forbidden, Invalid, NotFound
+from scrm.members import profiles
+from scrm.staff.permissions import SUPERVISE
+from web.shapes import Moment, RowId, Taken, Text
+
+ANSWER = "inbox.answer"
+
+
+class InboxQuery(Taken):
+    """A list of a brand's open conversations; `after` is the `next` of the page before."""
+
+    brand: RowId
+    view: Literal["mine", "waiting", "all"] = "mine"
+    skill: str | None = Field(default=None, max_length=32)
+    account: RowId | None = None
+    snoozed: bool | None = None
+    search: Text | None = Field(default=None, max_length=32)
+    after: str | None = Field(default=None, max_length=64)
+    limit: int = Field(default=50, ge=1, le=100)
+
+
+class BrandQuery(Taken):
+    """Of one brand."""
+
+    brand: RowId
+
+
+class InboxItem(BaseModel):
+    """A conversation as a list shows it. `window_closes_at`: the 48 hours' end; `messages_left` of the five in them."""
+
+    id: int
+    fan_id: int
+    nickname: str
+    avatar: str | None
+    account_id: int
+    account: str
+    state: Literal["bot", "waiting", "staff", "closed"]
+    desk: Literal["ours", "wechat"]
+    skill: str
+    staff_id: int | None
+    staff: str | None
+    reason: str
+    waiting_since: Moment | None
+    answer_due_at: Moment | None
+    alarmed_at: Moment | None
+    promised_until: Moment | None
+    snoozed_until: Moment | None
+    last_at: Moment
+    last_from: str
+    last_line: str
+    unread: int
+    window_closes_at: Moment | None
+    messages_left: int
+    following: bool
+
+
+class InboxPage(BaseModel):
+    """A page of a list; `next` None: there is no more."""
+
+    items: list[InboxItem]
+    next: str | None
+
+
+class InboxCounts(BaseModel):
+    """The numbers beside the lists; `all` None for whoever does not supervise."""
+
+    mine: int
+    waiting: int
+    all: int | None
+    unread: int
+
+
+class ConversationPage(InboxItem):
+    """A conversation that was opened; `mine`: the caller has it and may answer."""
+
+    brand_id: int
+    mine: bool
+
+
+class TranscriptQuery(Taken):
+    """A page of what was said, newest first; `before` is the `next` of the page after it."""
+
+    before: str | None = Field(default=None, max_length=64)
+    limit: int = Field(default=40, ge=1, le=100)
+
+
+class TranscriptLine(BaseModel):
+    """A line: of the fan, the bot, the outbox (`state` of its delivery, `detail` why), a note, or a change."""
+
+    id: str
+    at: Moment
+    source: Literal["fan", "bot", "outbox", "note", "system"]
+    kind: str
+    title: str
+    body: dict[str, Any]
+    state: str
+    detail: str
+    staff: str | None
+    to_staff: str | None
+
+
+class Transcript(BaseModel):
+    """What was said with a fan, newest first, also before this conversation; `next` None: there is no more."""
+
+    items: list[TranscriptLine]
+    next: str | None
+
+
+class SkillItem(BaseModel):
+    """A queue."""
+
+    name: str
+    title: str
+
+
+class Colleague(BaseModel):
+    """Somebody with a seat."""
+
+    staff_id: int
+    name: str
+    present: bool
+    load: int
+    capacity: int
+    skills: list[str]
+
+
+class AccountName(BaseModel):
+    """An account to filter by, or the mini-program of a card."""
+
+    id: int
+    name: str
+    kind: str
+    appid: str
+
+
+class DeskView(BaseModel):
+    """What the inbox needs around its lists."""
+
+    skills: list[SkillItem]
+    colleagues: list[Colleague]
+    accounts: list[AccountName]
+
+
+@SURFACE.get("/inbox", permission=ANSWER, errors=[Forbidden, Invalid, NotFound])
+async def inbox_list(call: Call, query: InboxQuery) -> InboxPage:
+    """会话列表."""
+    if query.view == "all" and not call.me.may(SUPERVISE):
+        raise Forbidden("查看全部会话需要“查看全部会话”权限")
+    rows = await queries.inbox(
+        brand_id=call.brand(query.brand),
+        staff_id=call.me.staff_id,
+        view=query.view,
+        now=call.now,
+        after=_cursor(query.after),
+        limit=query.limit,
+        only=Filter(query.skill, query.account, query.snoozed, query.search or None),
+    )
+    more = len(rows) == query.limit
+    return InboxPage(
+        items=[InboxItem.model_validate(one) for one in await _shown(call, rows)],
+        next=_written(rows[-1].cursor(query.view)) if more else None,
+    )
+
+
+@SURFACE.get("/inbox/counts", permission=ANSWER, errors=[Invalid, NotFound])
+async def inbox_counts(call: Call, query: BrandQuery) -> InboxCounts:
+    """各列表的会话数."""
+    found = await queries.counts(brand_id=call.brand(query.brand), staff_id=call.me.staff_id)
+    everything = found.all if call.me.may(SUPERVISE) else None
+    return InboxCounts(mine=found.mine, waiting=found.waiting, all=everything, unread=found.unread)
+
+
+@SURFACE.get("/inbox/desk", permission=ANSWER, errors=[Invalid, NotFound])
+async def inbox_desk(call: Call, query: BrandQuery) -> DeskView:
+    """技能组、在线同事与公众号."""
+    brand_id = call.brand(query.brand)
+    seats = await queries.present(brand_id=brand_id, now=call.now)
+    names = await staff_names([seat["staff_id"] for seat in seats])
+    accounts = await db.fetch(
+        "SELECT id, name, kind, appid FROM account WHERE brand_id = $1 AND enabled ORDER BY id", brand_id
+    )
+    return DeskView(
+        skills=[SkillItem(name=one["name"], title=one["title"]) for one in await desk_queries.skills(brand_id)],
+        colleagues=[Colleague(**seat, name=names[seat["staff_id"]]) for seat in seats if seat["staff_id"] in names],
+        accounts=[AccountName.model_validate(dict(row)) for row in accounts],
+    )
+
+
+@SURFACE.get("/inbox/{conversation_id}", permission=ANSWER, errors=[NotFound, Forbidden])
+async def conversation(call: Call, conversation_id: int) -> ConversationPage:
+    """一个会话."""
+    brand_id, row = await opened(call, conversation_id)
+    (shown,) = await _shown(call, [row])
+    return ConversationPage.model_validate(
+        shown | {"brand_id": brand_id, "mine": row.state == "staff" and row.staff_id == call.me.staff_id}
+    )
+
+
+@SURFACE.get("/inbox/{conversation_id}/transcript", permission=ANSWER, errors=[NotFound, Forbidden, Invalid])
+async def transcript(call: Call, conversation_id: int, query: TranscriptQuery) -> Transcript:
+    """聊天记录."""
+    brand_id, _ = await opened(call, conversation_id)
+    before = _line_cursor(query.before)
+    lines = await queries.transcript(
+        conversation_id=conversation_id, brand_id=brand_id, before=before, limit=query.limit
+    )
+    names = await staff_names([one for line in lines for one in (line.staff_id, line.to_staff_id) if one is not None])
+    return Transcript(
+        items=[_line(line, names) for line in lines],
+        next=_written(lines[-1].cursor) if len(lines) == query.limit else None,
+    )
+
+
+async def opened(call: Call, conversation_id: int) -> tuple[int, InboxRow]:
+    """Return the brand and the row of a conversation that the caller may look at.
+
+    Raises NotFound, also for another brand's, and Forbidden for what a colleague has unless one supervises.
+    """
+    brand_id = await brand_of(call, conversation_id)
+    row = await queries.one(conversation_id=conversation_id, brand_id=brand_id, staff_id=call.me.staff_id, now=call.now)
+    if row is None:
+        raise NotFound("没有这个会话")
+    if row.state == "staff" and row.staff_id != call.me.staff_id and not call.me.may(SUPERVISE):
+        raise Forbidden("这个会话由其他同事接待")
+    return brand_id, row
+
+
+async def brand_of(call: Call, conversation_id: int) -> int:
+    """Return a conversation's brand. Raises NotFound, also for one of a brand that is not the caller's."""
+    rows = await db.fetch("SELECT brand_id FROM conversation WHERE id = $1", conversation_id)
+    if not rows or (call.me.brands is not None and rows[0]["brand_id"] not in call.me.brands):
+        raise NotFound("没有这个会话")
+    return int(rows[0]["brand_id"])
+
+
+async def staff_names(staff_ids: Sequence[int]) -> dict[int, str]:
+    """Return the names of staff by id."""
+    rows = await db.fetch("SELECT id, name FROM staff WHERE id = ANY($1::bigint[])", list(set(staff_ids)))
+    return {row["id"]: row["name"] for row in rows}
+
+
+def nickname_of(profile: profiles.Profile, fan_id: int) -> str:
+    """Return what a fan is called; WeChat tells no names, so many have none."""
+    return profile.nickname or f"微信用户{fan_id}"
+
+
+async def _shown(call: Call, rows: Sequence[InboxRow]) -> list[dict[str, Any]]:
+    people = await profiles.of_many(call.parts.sealer, list({row.member_id for row in rows})) if rows else {}
+    names = await staff_names([row.staff_id for row in rows if row.staff_id is not None]) if rows else {}
+    return [
+        {name: getattr(row, name) for name in InboxItem.model_fields if hasattr(row, name)}
+        | {
+            "nickname": nickname_of(people[row.member_id], row.fan_id),
+            "avatar": people[row.member_id].avatar,
+            "staff": names.get(row.staff_id or 0),
+        }
+        for row in rows
+    ]
+
+
+def _line(line: Line, names: dict[int, str]) -> TranscriptLine:
+    return TranscriptLine(
+        id=f"{line.source}-{line.id}",
+        at=line.at,
+        source=line.source,
+        kind=line.kind,
+        title=line.title,
+        body=line.body,
+        state=line.state,
+        detail=line.detail,
+        staff=names.get(line.staff_id or 0),
+        to_staff=names.get(line.to_staff_id or 0),
+    )
+
+
+def _written(cursor: Cursor | tuple[datetime, int, int]) -> str:
+    return "~".join(part.isoformat() if isinstance(part, datetime) else str(part) for part in cursor)
+
+
+def _cursor(text: str | None, name: str = "after") -> Cursor | None:
+    if text is None:
+        return None
+    try:
+        number, moment, last = text.split("~")
+        found = int(number), datetime.fromisoformat(moment), int(last)
+    except ValueError:
+        found = None
+    if found is None or found[1].tzinfo is None or not 0 <= found[0] < 10 or not 0 < found[2] < 2**63:
+        raise Invalid("应为上一页的 next", field=name)
+    return found
+
+
+def _line_cursor(text: str | None) -> tuple[datetime, int, int] | None:
+    if text is None:
+        return None
+    moment, _, rest = text.partition("~")
+    found = _cursor("~".join([rest.partition("~")[0], moment, rest.partition("~")[2]]), "before")
+    return None if found is None else (found[1], found[0], found[2])
