@@ -3,26 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from aiohttp import web
 
 from bot.directory import Directory
-from console import (
-    accounts,
-    audit,
-    inbox,
-    inbox_acts,
-    inbox_fan,
-    inbox_presence,
-    inbox_sending,
-    live,
-    me,
-    quick_replies,
-    roles,
-    signing_in,
-    staff,
-)
 from console.surface import CSRF_HEADER, SURFACE, Guard, Parts, dress
 from gateways.wechat.clients import WeChatClients
 from kit.clock import Clock
@@ -38,12 +25,11 @@ from web.idempotency import Repetitions
 from web.pages import HEADERS
 from web.problems import problems
 
+# Every file here registers its endpoints by being imported; a new page's endpoints are one more file.
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
 MOUNT = "/api/console"
-# Each of these registers its endpoints by being imported. A new page's endpoints are one more file here.
-GROUPS = (
-    signing_in, me, staff, roles, audit, accounts,
-    inbox, inbox_acts, inbox_sending, inbox_fan, inbox_presence, quick_replies, live,
-)  # fmt: skip
 # A page asks for several things at once; a person does not click faster.
 LIMITS = Limits(member=Rate(20, 100), address=Rate(200, 800), public=Rate(2, 20))
 

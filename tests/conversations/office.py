@@ -27,6 +27,11 @@ class Office:
     account: int
     staff: list[int] = field(default_factory=list)
 
+    async def name(self) -> str:
+        """Return the brand's name, to make another account of it."""
+        rows = await db.fetch("SELECT name FROM brand WHERE id = $1", self.brand)
+        return str(rows[0]["name"])
+
     async def seat(self, capacity: int = 5, *skills: str, present: bool = True, now: datetime | None = None) -> int:
         """Give somebody new a seat; present for a minute from `now`."""
         staff_id = next(_serial) + 1000
