@@ -8,6 +8,8 @@ from kit.chat import Completion, ModelBroken, ToolCall, tokens_at_most
 # More calls than this in one answer are no plan but a fault.
 CALLS_MOST = 8
 ARGUMENTS_MOST = 2000
+# Ten times what any model reads; from there on a count is a mistake, and several of them would not fit a column.
+TOKENS_MOST = 10**7
 
 
 class Priced(Protocol):
@@ -34,17 +36,17 @@ def read_completion(data: Any, model: Priced) -> Completion:
     if content is not None and not isinstance(content, str):
         raise ModelBroken("the message's content is no text")
     calls = _calls(message.get("tool_calls"))
-    text = (content or "").strip()
+    text = _storable(content or "").strip()
     usage = data.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     tokens_in, tokens_out = _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens"))
     if tokens_out == 0:
         tokens_out = tokens_at_most(text, *(call.arguments for call in calls))
-    named = data.get("model")
+    named = _storable(data["model"]) if isinstance(data.get("model"), str) else ""
     return Completion(
         text=text,
         calls=calls,
-        model=named[:64] if isinstance(named, str) and named else model.name,
+        model=named[:64] or model.name,
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         cost_micro=model.price(tokens_in, tokens_out),
@@ -64,12 +66,18 @@ def _calls(given: Any) -> tuple[ToolCall, ...]:
         if not isinstance(name, str) or not isinstance(arguments, str) or len(arguments) > ARGUMENTS_MOST:
             raise ModelBroken(f"tool_calls[{n}] is none")
         call_id = one.get("id")
-        calls.append(ToolCall(call_id if isinstance(call_id, str) and call_id else f"call-{n}", name[:64], arguments))
+        named = _storable(call_id) if isinstance(call_id, str) else ""
+        calls.append(ToolCall(named or f"call-{n}", _storable(name)[:64], _storable(arguments)))
     return tuple(calls)
 
 
+def _storable(text: str) -> str:
+    """Return a text without NUL and halves of characters: JSON can say them, no table and no message can."""
+    return text.replace("\x00", "").encode("utf-8", "ignore").decode()
+
+
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < TOKENS_MOST else 0
 
 
 def read_embeddings(data: Any, count: int) -> list[list[float]]:

@@ -45,6 +45,8 @@ class Record:
 
 _COLUMNS = tuple(Record.__dataclass_fields__)
 _JSON = {"passages", "tools", "choices"}
+# What a model wrote may be quoted there, at any length.
+_MOST = {"reason": 32, "detail": 256, "model": 64}
 _KEEP = (
     f"INSERT INTO assistant_answer ({', '.join(_COLUMNS)}) VALUES ("  # noqa: S608  # our own names
     + ", ".join(f"${n}::jsonb" if name in _JSON else f"${n}" for n, name in enumerate(_COLUMNS, 1))
@@ -66,7 +68,7 @@ def _column(value: Any, name: str) -> Any:
     if name in _JSON:
         return json.dumps(list(value), ensure_ascii=False)
     # PostgreSQL holds no NUL; a model may well write one.
-    return value.replace("\x00", "") if isinstance(value, str) else value
+    return value.replace("\x00", "")[: _MOST.get(name)] if isinstance(value, str) else value
 
 
 async def find(key: UUID) -> Record | None:
