@@ -1,49 +1,16 @@
 """The inbox's API: lists, one conversation, sending once, giving, notes, tags, quick replies, and who may see what."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
 
-from kit.clock import ManualClock
-from scrm.conversations import service
 from scrm.members.queries import FanView
 from tests.console.conftest import Browser, Office
-from tests.factories import TEXT, happens, make_account, make_follower
-
-
-@dataclass
-class Shop:
-    """A brand with an account, in an office; its fans write now."""
-
-    office: Office
-    account: int
-    brand: int
-
-    @property
-    def clock(self) -> ManualClock:
-        return self.office.clock
-
-    async def fan(self, text: str = "请问有货吗") -> FanView:
-        made = await make_follower(self.account, self.clock.now())
-        await happens(made, TEXT, self.clock.now(), {"content": text})
-        return made
-
-    async def waiting(self, text: str = "请问有货吗") -> tuple[FanView, int]:
-        fan = await self.fan(text)
-        handed = await service.request_person(fan_id=fan.id, reason="rule", now=self.clock.now())
-        return fan, handed.conversation_id
-
-    async def agent(self, role: str = "agent") -> Browser:
-        return await self.office.signed_in(role, [self.brand])
+from tests.console.shop import Shop, open_shop, text
 
 
 @pytest.fixture
 async def shop(office: Office) -> Shop:
-    name = f"茶舍{office.brands[0]}"
-    account = await make_account(brand=name)
-    (row,) = await office.rows("SELECT brand_id FROM account WHERE id = $1", account)
-    return Shop(office, account, row["brand_id"])
+    """A brand with an account."""
+    return await open_shop(office)
 
 
 async def taken(shop: Shop, agent: Browser) -> tuple[FanView, int]:
@@ -51,10 +18,6 @@ async def taken(shop: Shop, agent: Browser) -> tuple[FanView, int]:
     fan, conversation = await shop.waiting()
     await agent.post("/inbox/presence", {"brand": shop.brand})
     return fan, conversation
-
-
-def text(words: str) -> dict[str, Any]:
-    return {"content": {"type": "text", "content": words}}
 
 
 async def outbox(shop: Shop, fan: FanView) -> list[str]:
