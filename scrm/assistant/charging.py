@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kit.chat import ChatModel, Completion, ModelAway, ModelRefused, Offer, Turn, tokens_at_most
+from kit.chat import ChatModel, Completion, ModelAway, ModelBusy, ModelRefused, Offer, Turn, tokens_at_most
 from scrm.assistant import budgets
 from scrm.assistant.tools import Asker
 
@@ -30,7 +30,7 @@ async def charged(
     )
     try:
         said = await model.chat(turns, tools=offers, max_tokens=tokens_out, seconds=seconds)
-    except (ModelAway, ModelRefused):
+    except (ModelAway, ModelBusy, ModelRefused):
         # Surely nothing was written. After any other failure nobody knows what is on the bill.
         await budgets.settle(reserved, tokens=0, cost_micro=0)
         raise
