@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from simulator import pictures
 from simulator.actions import ActionError
 from simulator.endpoints import WECHAT
 from simulator.phone import ACTIONS, json_answer, json_body, text_of, thread_of
@@ -22,6 +23,7 @@ METHODS = ("GET", "POST", "PUT", "DELETE")
 BODY_MOST = 256 << 10  # bytes a page may send
 ANSWER_MOST = 4 << 20  # bytes a server may answer
 HEADER_MOST = 8 << 10
+QUERY_MOST = 512  # characters of what a mini-program is opened with
 CHUNK = 1 << 16
 # Set by the client, or meant for one connection: what a page says of these is dropped, as the platform does.
 NOT_THE_PAGES = frozenset(
@@ -172,10 +174,23 @@ def _headers(body: Json) -> dict[str, str]:
     return given
 
 
+async def code_picture(request: web.Request) -> web.Response:
+    """Draw a mini-program's code: it leads to the link that opens the mini-program here with this query."""
+    appid = request.match_info["appid"]
+    if (account := request.app[WECHAT].world.accounts.get(appid)) is None or account.kind != "miniprogram":
+        raise ActionError("没有这个小程序", status=404)
+    query = request.url.raw_query_string
+    if len(query) > QUERY_MOST:
+        raise ActionError(f"不超过 {QUERY_MOST} 个字符", "query")
+    link = f"{request.url.origin()}/phone/#/{appid}//mini?{query}"
+    return web.Response(body=pictures.qr_png(link), content_type="image/png")
+
+
 def routes() -> list[web.AbstractRouteDef]:
     """Return the routes of the client."""
     mini = "/phone/api/mini/{appid}/{fan_id}"
     return [
+        web.get("/phone/api/mini/{appid}/code", code_picture),
         web.post(mini + "/login", login),
         web.post(mini + "/phone-number", phone_number),
         web.post(mini + "/request", make_request),

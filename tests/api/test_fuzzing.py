@@ -43,7 +43,7 @@ def name_of(operation: Any) -> str:
 
 
 # After these the member may have to sign in again.
-ENDING = {"sign_out", "refresh"}
+ENDING = {"sign_out", "refresh", "delete_me"}
 OPERATIONS = {name_of(found.ok()): found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)}
 CHECKS = [
     status_code_conformance,
@@ -130,6 +130,10 @@ async def test_every_answer_is_documented(stage: Stage, name: str) -> None:
         stage.real["code"] = lambda: stage.code("login_code" if name == "sign_in" else "phone_code")
     elif name == "show_code":
         stage.real["redemption_id"] = stage.real["virtual_redemption_id"]
+    elif name == "delete_me":
+        # While a gift is on its way nobody leaves.
+        for open_one in ("redemption_id", "virtual_redemption_id"):
+            assert (await stage.phone.post(f"/redemptions/{stage.real[open_one]()}/cancel", {})).status == 200
 
     def play(mode: GenerationMode) -> None:
         fixed = {"appid": stage.phone.appid}

@@ -18,6 +18,8 @@ export const phone = reactive({
   appid: '',
   fanId: '',
   screen: 'chat' as Screen,
+  /** What the mini-program was opened with: the query of a forwarded card or of a link. */
+  query: '',
   threads: {} as Record<string, Thread>,
   codes: [] as QrCode[],
   codesError: '',
@@ -57,43 +59,48 @@ export function tell(text: string): void {
   noticeTimer = window.setTimeout(() => (phone.notice = ''), 2_500)
 }
 
-// ---- where we are: #/appid/fan[/screen] -------------------------------------------------------
+// ---- where we are: #/appid/fan[/screen[?query]] -------------------------------------------------------
 
 function readHash(): void {
-  const [, appid = '', fanId = '', screen = 'chat'] = location.hash.slice(1).split('/').map(decodeURIComponent)
+  const [path = '', query = ''] = location.hash.slice(1).split('?')
+  const [, appid = '', fanId = '', screen = 'chat'] = path.split('/').map(decodeURIComponent)
   phone.appid = phone.accounts.some((one) => one.appid === appid) ? appid : (phone.accounts[0]?.appid ?? '')
   phone.fanId = phone.fans.some((one) => one.id === fanId) ? fanId : ''
   phone.screen = SCREENS.includes(screen) ? (screen as Screen) : 'chat'
+  phone.query = phone.screen === 'mini' ? query : ''
 }
 
 function writeHash(): void {
   const parts = [phone.appid, phone.fanId, ...(phone.screen === 'chat' ? [] : [phone.screen])]
-  const hash = `#/${parts.map(encodeURIComponent).join('/')}`
+  const hash = `#/${parts.map(encodeURIComponent).join('/')}${phone.query && `?${phone.query}`}`
   if (phone.fanId && location.hash !== hash) history.replaceState(null, '', hash)
 }
 
 export function openChat(appid: string): void {
   phone.appid = appid
   phone.screen = 'chat'
+  phone.query = ''
 }
 
 /** Where the phone was when a mini-program was opened over it. */
 let beneath: { appid: string; screen: Screen } | null = null
 
 /** Opens a mini-program, as a card, a menu entry or the list of mini-programs does. */
-export function openMini(appid: string): void {
+export function openMini(appid: string, query = ''): void {
   const mini = phone.accounts.find((one) => one.appid === appid)
   if (!mini) return tell('模拟器里没有这个小程序')
   if (!mini.server) return tell('这个小程序还没有登记服务器域名')
   if (phone.screen !== 'mini') beneath = { appid: phone.appid, screen: phone.screen }
   phone.appid = appid
   phone.screen = 'mini'
+  phone.query = query
 }
 
 /** Closes the mini-program and shows what was beneath it. */
 export function closeMini(): void {
   if (beneath) phone.appid = beneath.appid
   phone.screen = beneath?.screen ?? 'chats'
+  phone.query = ''
   beneath = null
 }
 
@@ -104,6 +111,8 @@ export function chooseAccount(chosen: Account): void {
 }
 
 export function chooseFan(id: string): void {
+  // What one fan was sent is not the next one's; a link that nobody has opened yet is for whoever comes.
+  if (phone.fanId) phone.query = ''
   phone.fanId = id
 }
 
@@ -207,7 +216,7 @@ export async function createFan(nickname: string): Promise<void> {
   const made = await api.createFan(nickname)
   created++
   phone.fans.push(made)
-  phone.fanId = made.id
+  chooseFan(made.id)
 }
 
 let lastPush = 0
@@ -305,7 +314,7 @@ export function openMiniPage(appid: string, path: string): void {
 // ---- what happens by itself ---------------------------------------------------------------------
 
 watch(() => [phone.appid, phone.fanId], listenToCurrent)
-watch(() => [phone.appid, phone.fanId, phone.screen], writeHash)
+watch(() => [phone.appid, phone.fanId, phone.screen, phone.query], writeHash)
 watch(
   () => phone.appid,
   () => {

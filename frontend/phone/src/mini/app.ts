@@ -2,7 +2,7 @@
 import { computed, inject, onBeforeUnmount, reactive, ref, shallowRef, type Component, type InjectionKey } from 'vue'
 import type { Account, Fan } from '../contract'
 import type { IconName } from '../parts/Icon.vue'
-import { Client } from './client'
+import { Client, MiniError, type Intent } from './client'
 import type { Me } from './members-api'
 import { Wx } from './wx'
 
@@ -36,23 +36,36 @@ export const TABS = ordered('tab')
 export const ENTRIES = ordered('entry')
 const FIRST = TABS[0]?.page ?? ''
 
-export function createMini(account: Account, fan: Fan) {
+const CODE_MOST = 64
+
+/** `query` is what the mini-program was opened with. */
+export function createMini(account: Account, fan: Fan, query = '') {
   const state = reactive({
     signedIn: false,
     /** Why the person has to sign in again. */
     ended: '',
+    /** The code of the friend whose card was opened. */
+    invitedBy: '',
     me: null as Me | null,
     stack: [{ page: FIRST, params: {} as Params }],
   })
-  const wx = new Wx(account.appid, fan.id)
+  const wx = new Wx(account.appid, fan.id, new URLSearchParams(query))
   const client = new Client(wx, account.server.replace(/\/+$/, ''), (why) => {
     state.signedIn = false
     state.ended = why
   })
   state.signedIn = client.signedIn
+  state.invitedBy = (wx.query.get('invited_by') ?? '').slice(0, CODE_MOST)
 
   const home = () => {
     state.stack = [{ page: FIRST, params: {} }]
+  }
+  const leave = (why = '') => {
+    wx.store('phone', null)
+    state.signedIn = false
+    state.me = null
+    state.ended = why
+    home()
   }
   return {
     account,
@@ -68,8 +81,8 @@ export function createMini(account: Account, fan: Fan) {
     tab: (page: string) => (state.stack = [{ page, params: {} }]),
 
     async signIn(): Promise<void> {
-      await client.signIn()
-      state.ended = ''
+      await client.signIn(state.invitedBy)
+      state.ended = state.invitedBy = ''
       home()
       state.signedIn = true
     },
@@ -77,10 +90,18 @@ export function createMini(account: Account, fan: Fan) {
       try {
         await client.signOut()
       } finally {
-        wx.store('phone', null)
-        state.signedIn = false
-        state.me = null
-        home()
+        leave()
+      }
+    },
+    /** Erases the account and goes back to the door; refused (MiniError), everything stays as it is. */
+    async deleteAccount(intent: Intent): Promise<void> {
+      try {
+        await client.deleteAccount(intent)
+        leave('账号已注销，您的个人信息已删除')
+      } catch (error) {
+        // An answer was lost: where the account is gone, so is its session.
+        if (error instanceof MiniError && error.code === 'signed_out') leave('登录已失效。若注销已完成，再次登录将是全新会员')
+        throw error
       }
     },
     /** Reads points, growth and level; pages that change them read again. */

@@ -1,6 +1,6 @@
 // Speaks the members' API: tokens, one refresh on 401, one key per intention however often it is tried.
 import { ApiError } from '../api'
-import type { Problem, TokenPair } from './members-api'
+import type { Problem, SignIn, TokenPair } from './members-api'
 import type { Wx, WxAnswer, WxRequest } from './wx'
 
 /** A sentence to show. `code` is the problem document's; "network" and "server" are ours, and worth another try. */
@@ -51,9 +51,11 @@ export class Client {
     return this.tokens !== null
   }
 
-  async signIn(): Promise<void> {
+  /** `invitedBy` is the code of a friend's card; one that brings nothing hinders nobody. */
+  async signIn(invitedBy = ''): Promise<void> {
     const { code } = await this.code()
-    this.keep(read<TokenPair>(await this.send('POST', '/sign-in', { code })))
+    const body: SignIn = invitedBy ? { code, invited_by: invitedBy } : { code }
+    this.keep(read<TokenPair>(await this.send('POST', '/sign-in', body)))
   }
 
   /** Ends the session at the server too; this phone forgets it whatever the server says. */
@@ -63,6 +65,12 @@ export class Client {
     } finally {
       this.keep(null)
     }
+  }
+
+  /** Erases the account; with it go all sessions. */
+  async deleteAccount(intent: Intent): Promise<void> {
+    await this.write('DELETE', '/me', undefined, intent)
+    this.keep(null)
   }
 
   get<T>(path: string): Promise<T> {

@@ -1,5 +1,6 @@
 // What WeChat's client does for a mini-program, played by the simulator: codes, requests, storage.
 import { ApiError, ask, json } from '../api'
+import { forwarding, linkTo } from '../forwarding'
 import { noteRequest } from '../store'
 
 export interface WxAnswer {
@@ -25,12 +26,25 @@ export class Wx {
   constructor(
     readonly appid: string,
     readonly fanId: string,
+    /** What it was opened with, as wx.getLaunchOptionsSync tells. */
+    readonly query: URLSearchParams,
   ) {
     this.path = `/mini/${encodeURIComponent(appid)}/${encodeURIComponent(fanId)}`
   }
 
   login = () => ask<{ code: string }>(`${this.path}/login`, json({}))
   phoneNumber = () => ask<{ code: string; phone: string }>(`${this.path}/phone-number`, json({}))
+
+  /** Offers a card to be forwarded, as wx.shareAppMessage does; whoever opens it comes with this query. */
+  share(title: string, query: Record<string, string>): void {
+    forwarding.offered = { appid: this.appid, title, query: String(new URLSearchParams(query)) }
+  }
+
+  link = (query: Record<string, string>) => linkTo(this.appid, String(new URLSearchParams(query)))
+
+  /** The picture of a code that leads to the link. */
+  codePicture = (query: Record<string, string>) =>
+    `/phone/api/mini/${encodeURIComponent(this.appid)}/code?${new URLSearchParams(query)}`
 
   /** Performs a request and notes it for the panel beside the phone. */
   async request(request: WxRequest): Promise<WxAnswer> {
