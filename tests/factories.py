@@ -24,6 +24,9 @@ AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 TEXT, CLICK = "wechat.text", "wechat.event.click"
 FOLLOW, UNFOLLOW, SCAN = "wechat.event.subscribe", "wechat.event.unsubscribe", "wechat.event.scan"
 
+# Who of the staff, where it matters that it is the same one; far above the ids that are given out.
+SOMEBODY = 1_000_001
+
 _serial = count(1)
 
 
@@ -94,3 +97,21 @@ async def again(fan: FanView) -> FanView:
 async def value(sql: str, *args: object) -> Any:
     """Return the single value of a statement."""
     return (await db.fetch(sql, *args))[0][0]
+
+
+async def make_staff(staff_id: int | None = None) -> int:
+    """Make somebody of the staff who cannot sign in, with this id (whoever has it stays) or a new one; returns the id.
+
+    Written straight into the table: hashing a password takes longer than the tests that need somebody's id.
+    """
+    rows = await db.fetch(
+        """
+        INSERT INTO staff (id, login, name, password_hash, role_id, skills, created_at)
+        SELECT given, 'desk' || given, '坐席' || given, '', role.id, '[]', $2
+        FROM role, coalesce($1, nextval(pg_get_serial_sequence('staff', 'id'))) AS given WHERE role.code = 'agent'
+        ON CONFLICT DO NOTHING RETURNING id
+        """,
+        staff_id,
+        START,
+    )
+    return int(rows[0]["id"]) if rows else int(staff_id or 0)

@@ -124,12 +124,13 @@ async def known_skill(raw: Connection, brand_id: int, name: str) -> bool:
 async def set_seat(
     tx: Transaction, *, brand_id: int, staff_id: int, capacity: int = 5, skills: Sequence[str] = ()
 ) -> None:
-    """Give one of the staff a seat, or change it. Capacity 0 gets nothing assigned. Raises Invalid."""
+    """Give one of the staff a seat, or change it. Capacity 0 gets nothing assigned. Raises Invalid, NotFound."""
     if not 0 <= capacity <= 200:
         raise Invalid("同时接待数为 0 到 200", field="capacity")
     for name in skills:
         if not name or not await known_skill(tx.connection, brand_id, name):
             raise Invalid("没有这个技能", field="skills")
+    await _known(tx.connection, staff_id)
     await tx.connection.execute(
         """
         INSERT INTO seat (staff_id, brand_id, capacity, skills) VALUES ($1, $2, $3, $4::jsonb)
@@ -143,14 +144,20 @@ async def set_seat(
     )
 
 
+async def _known(raw: Connection, staff_id: int) -> None:
+    if not await raw.fetchval("SELECT EXISTS (SELECT FROM staff WHERE id = $1)", staff_id):
+        raise NotFound("没有这个员工")
+
+
 @command
 async def set_shifts(tx: Transaction, *, brand_id: int, staff_id: int, shifts: Sequence[ShiftView]) -> None:
     """Replace all shifts of one of the staff. `ends` at or before `starts` means the next day.
 
-    Raises Invalid naming the field of the shift that is wrong, such as `shifts.0.breaks`.
+    Raises Invalid naming the field of the shift that is wrong, such as `shifts.0.breaks`, and NotFound.
     """
     rows = [_checked(n, shift) for n, shift in enumerate(shifts)]
     raw = tx.connection
+    await _known(raw, staff_id)
     await raw.execute("SELECT pg_advisory_xact_lock(hashtext('shifts'), $1::int)", staff_id % 2**31)
     await raw.execute("DELETE FROM shift WHERE staff_id = $1", staff_id)
     await raw.executemany(

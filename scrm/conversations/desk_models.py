@@ -65,7 +65,9 @@ class Skill(Model):
 class Seat(Model):
     """A seat 坐席: one of the staff who answers fans. `present_until` is the lease that their browser renews."""
 
-    staff_id: int = fields.BigIntField(primary_key=True, generated=False)
+    staff: fields.OneToOneRelation[Any] = fields.OneToOneField(
+        "scrm.Staff", on_delete=OnDelete.RESTRICT, primary_key=True
+    )
     brand: fields.ForeignKeyRelation[Any] = fields.ForeignKeyField("scrm.Brand", on_delete=OnDelete.RESTRICT)
     # How many conversations at once are given to them; more they take only themselves.
     capacity = fields.SmallIntField()
@@ -74,6 +76,7 @@ class Seat(Model):
     present_until: datetime | None = fields.DatetimeField(null=True)
     last_assigned_at: datetime | None = fields.DatetimeField(null=True)
 
+    staff_id: int
     brand_id: int
 
     class Meta:
@@ -87,7 +90,7 @@ class Shift(Model):
 
     id: int = fields.BigIntField(primary_key=True)
     brand: fields.ForeignKeyRelation[Any] = fields.ForeignKeyField("scrm.Brand", on_delete=OnDelete.RESTRICT)
-    staff_id: int = fields.BigIntField()
+    staff: fields.ForeignKeyRelation[Any] = fields.ForeignKeyField("scrm.Staff", on_delete=OnDelete.RESTRICT)
     # daily, workdays, restdays, mon … sun, date, off
     pattern = fields.CharField(10)
     day: date | None = fields.DateField(null=True)
@@ -97,6 +100,7 @@ class Shift(Model):
     breaks = fields.JSONField[list[list[int]]]()
 
     brand_id: int
+    staff_id: int
 
     class Meta:
         table = "shift"

@@ -30,7 +30,9 @@ class Conversation(Model):
     desk = fields.CharField(8, db_default="ours")
     kf_account = fields.CharField(64, db_default="")
     skill = fields.CharField(32, db_default="")
-    staff_id: int | None = fields.BigIntField(null=True)
+    staff: fields.ForeignKeyNullableRelation[Any] = fields.ForeignKeyField(
+        "scrm.Staff", on_delete=OnDelete.RESTRICT, null=True
+    )
     # Why a person was asked for: asked, unsure, rule, pulled, wechat.
     reason = fields.CharField(16, db_default="")
     # The push that asked for a person: it alone is answered with the handoff message.
@@ -56,6 +58,7 @@ class Conversation(Model):
 
     closed_at: datetime | None = fields.DatetimeField(null=True)
     close_reason = fields.CharField(16, db_default="")
+    # By hand besides: references staff, like `staff`.
     closed_by: int | None = fields.BigIntField(null=True)
     summary = fields.CharField(500, db_default="")
     rating: int | None = fields.SmallIntField(null=True)
@@ -70,6 +73,7 @@ class Conversation(Model):
     brand_id: int
     account_id: int
     fan_id: int
+    staff_id: int | None
 
     class Meta:
         table = "conversation"
@@ -112,8 +116,12 @@ class ConversationChange(Model):
     kind = fields.CharField(24)
     # fan, staff, bot, clock or wechat
     actor = fields.CharField(8)
-    staff_id: int | None = fields.BigIntField(null=True)
-    to_staff_id: int | None = fields.BigIntField(null=True)
+    staff: fields.ForeignKeyNullableRelation[Any] = fields.ForeignKeyField(
+        "scrm.Staff", on_delete=OnDelete.RESTRICT, null=True
+    )
+    to_staff: fields.ForeignKeyNullableRelation[Any] = fields.ForeignKeyField(
+        "scrm.Staff", on_delete=OnDelete.RESTRICT, null=True, related_name=False
+    )
     skill = fields.CharField(32, db_default="")
     reason = fields.CharField(32, db_default="")
     text = fields.CharField(2000, db_default="")
@@ -121,6 +129,8 @@ class ConversationChange(Model):
     key: UUID | None = fields.UUIDField(null=True, unique=True)
 
     conversation_id: int
+    staff_id: int | None
+    to_staff_id: int | None
 
     class Meta:
         table = "conversation_change"
@@ -139,10 +149,13 @@ class ConversationMessage(Model):
     )
     # staff, handoff or closing
     kind = fields.CharField(8)
-    staff_id: int | None = fields.BigIntField(null=True)
+    staff: fields.ForeignKeyNullableRelation[Any] = fields.ForeignKeyField(
+        "scrm.Staff", on_delete=OnDelete.RESTRICT, null=True
+    )
     said_at: datetime = fields.DatetimeField()
 
     conversation_id: int
+    staff_id: int | None
 
     class Meta:
         table = "conversation_message"
@@ -159,10 +172,11 @@ class ConversationRead(Model):
     conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
         "scrm.Conversation", on_delete=OnDelete.CASCADE
     )
-    staff_id: int = fields.BigIntField()
+    staff: fields.ForeignKeyRelation[Any] = fields.ForeignKeyField("scrm.Staff", on_delete=OnDelete.RESTRICT)
     seen = fields.IntField()
 
     conversation_id: int
+    staff_id: int
 
     class Meta:
         table = "conversation_read"

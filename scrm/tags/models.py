@@ -36,11 +36,14 @@ class MemberTag(Model):
     # The home member it was put on; a merged person shows the tags of all homes.
     member: fields.ForeignKeyRelation[Any] = fields.ForeignKeyField("scrm.Member", on_delete=OnDelete.RESTRICT)
     source = fields.CharField(8)
-    staff_id: int | None = fields.BigIntField(null=True)
+    staff: fields.ForeignKeyNullableRelation[Any] = fields.ForeignKeyField(
+        "scrm.Staff", on_delete=OnDelete.RESTRICT, null=True
+    )
     put_at: datetime = fields.DatetimeField()
 
     tag_id: int
     member_id: int
+    staff_id: int | None
 
     class Meta:
         table = "member_tag"

@@ -1,7 +1,6 @@
 """While a person looks after a fan nothing of the bot's leaves, however it races with the moment they are taken."""
 
 import asyncio
-from itertools import count
 
 import pytest
 
@@ -14,14 +13,13 @@ from tests.bot.desk import Desk
 from tests.bot.house import House, Server
 from tests.bot.platform import Account
 from tests.bot.test_late import BUDGET, follow, text_body
-
-_staff = count(1)
+from tests.factories import make_staff
 
 
 async def taken(house: House, account: Account, openid: str = "oFan") -> int:
     """Let one of the staff take a fan, and return the conversation."""
     (row,) = await house.rows("SELECT brand_id FROM account WHERE id = $1", account.id)
-    staff_id = next(_staff)
+    staff_id = await make_staff()
     await office.set_seat(brand_id=row["brand_id"], staff_id=staff_id, capacity=0)
     fan = await house.fan(account, openid)
     assert fan is not None

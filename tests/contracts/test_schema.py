@@ -67,6 +67,8 @@ def by_hand(declared: Schema) -> Schema:
     """Apply what migrations do by hand because tortoise cannot say it."""
     # The partition key has to be part of the primary key of a partitioned table.
     declared["event"]["keys"] = {"PRIMARY KEY (id, occurred_at)"}
+    # A relation's name and its column would differ.
+    declared["conversation"]["references"]["closed_by"] = "staff ON DELETE RESTRICT"
     # Indexes that leave out what is spent, or what belongs to no holder.
     for table, indexes in PARTIAL.items():
         declared[table]["indexes"] |= indexes
@@ -120,7 +122,7 @@ def declared(models: dict[str, type[Model]]) -> Iterator[tuple[str, dict[str, An
             if field.unique and not field.pk:
                 keys.add(f"UNIQUE ({column(model, name)})")
             if (relation := field.reference) is not None:
-                if relation.unique:
+                if relation.unique and not field.pk:
                     keys.add(f"UNIQUE ({column(model, name)})")
                 on_delete = relation.on_delete.value if isinstance(relation.on_delete, OnDelete) else relation.on_delete
                 references[column(model, name)] = f"{relation.related_model._meta.db_table} ON DELETE {on_delete}"

@@ -12,7 +12,7 @@ from scrm.conversations import desk, lines, service
 from scrm.conversations.service import Handoff
 from scrm.members.queries import FanView
 from scrm.outreach.gate import Verdict
-from tests.factories import TEXT, at, happens, make_account, make_follower
+from tests.factories import TEXT, at, happens, make_account, make_follower, make_staff
 
 _serial = count(1)
 # The desk's tests write at moments of their own; follow long before, so that only what a fan writes opens a window.
@@ -34,7 +34,7 @@ class Office:
 
     async def seat(self, capacity: int = 5, *skills: str, present: bool = True, now: datetime | None = None) -> int:
         """Give somebody new a seat; present for a minute from `now`."""
-        staff_id = next(_serial) + 1000
+        staff_id = await make_staff()
         for name in skills:
             await desk.set_skill(brand_id=self.brand, name=name, title=f"{name}组")
         await desk.set_seat(brand_id=self.brand, staff_id=staff_id, capacity=capacity, skills=skills)

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import date
 
+import asyncpg
 import pytest
 from tortoise.context import TortoiseContext
 
@@ -11,11 +12,11 @@ from kit.tasks import Tasks
 from scrm.conversations import desk, desk_queries
 from scrm.conversations.desk import DeskSettings, Hours
 from scrm.conversations.shifts import ShiftView
-from scrm.db import Transaction
-from scrm.errors import Invalid
+from scrm.db import Transaction, fetch
+from scrm.errors import Invalid, NotFound
 from tests.bot.house import until
 from tests.conversations.office import open_office, state
-from tests.factories import at
+from tests.factories import SOMEBODY, at
 from worker.desk import keep_desk
 
 
@@ -61,8 +62,21 @@ async def test_what_is_written_is_read(tx_db: Transaction) -> None:
 async def test_a_seat_names_the_field_that_is_wrong(tx_db: Transaction, change: dict[str, object], field: str) -> None:
     office = await open_office()
     with pytest.raises(Invalid) as refused:
-        await desk.set_seat(brand_id=office.brand, staff_id=1, **change)  # type: ignore[arg-type]  # by name
+        await desk.set_seat(brand_id=office.brand, staff_id=SOMEBODY, **change)  # type: ignore[arg-type]  # by name
     assert refused.value.field == field
+
+
+async def test_seats_and_shifts_are_for_staff_who_exist_and_keep_them(tx_db: Transaction) -> None:
+    office = await open_office()
+    with pytest.raises(NotFound):
+        await desk.set_seat(brand_id=office.brand, staff_id=SOMEBODY)
+    with pytest.raises(NotFound):
+        await desk.set_shifts(brand_id=office.brand, staff_id=SOMEBODY, shifts=[ShiftView(SOMEBODY, "daily", 0, 60)])
+    assert await fetch("SELECT FROM seat WHERE staff_id = $1", SOMEBODY) == []
+    assert await fetch("SELECT FROM shift WHERE staff_id = $1", SOMEBODY) == []
+    staff = await office.seat()
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="seat_staff_id_fkey"):
+        await fetch("DELETE FROM staff WHERE id = $1", staff)
 
 
 async def test_the_worker_looks_after_it(db: TortoiseContext, clock: ManualClock) -> None:

@@ -10,7 +10,7 @@ from scrm.conversations.watching import sweep
 from scrm.db import Transaction, fetch
 from scrm.errors import Conflict, Invalid, NotFound
 from tests.conversations.office import Office, changes, open_office, outbox, row, silent, state
-from tests.factories import at, value
+from tests.factories import SOMEBODY, at, make_staff, value
 
 CONNECTED = "已为您接通人工客服，请直接描述您的问题。"
 SCORE = "本次人工服务已结束，感谢您的咨询！\n请为本次服务打分：回复 1 到 5 的数字，5 分为非常满意。"
@@ -92,7 +92,9 @@ class TestAsking:
         assert found["reason"] == "unsure"
         assert await changes(found["id"]) == [("opened", "fan", ""), ("handed_over", "bot", "unsure")]
         # What was doubted before a conversation with a person ended counts no more.
-        await closing.close(conversation_id=found["id"], brand_id=office.brand, staff_id=1, now=at(60 * 13))
+        await closing.close(
+            conversation_id=found["id"], brand_id=office.brand, staff_id=await make_staff(), now=at(60 * 13)
+        )
         assert await unsure(4, 14) is False
 
 
@@ -388,7 +390,7 @@ class TestPresence:
         assert await state(conversation) == ("waiting", None)
         assert await desk.heartbeat(staff_id=staff, now=at(6)) == at(66)
         with pytest.raises(NotFound):
-            await desk.heartbeat(staff_id=1, now=at(6))
+            await desk.heartbeat(staff_id=SOMEBODY, now=at(6))
 
 
 class TestAssigning:

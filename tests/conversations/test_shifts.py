@@ -14,6 +14,7 @@ from scrm.conversations.shifts import WEEKDAYS, ShiftView, next_service_time, on
 from scrm.db import Transaction, connection
 from scrm.errors import Invalid
 from tests.conversations.office import open_office
+from tests.factories import SOMEBODY, make_staff
 
 NINE, SIX = 9 * 60, 18 * 60
 OFFICE = ShiftView(1, "workdays", NINE, SIX, breaks=((12 * 60, 13 * 60),))
@@ -152,24 +153,25 @@ def test_against_an_oracle(shifts: list[ShiftView], quarter: int, special: dict[
 
 async def test_what_is_written_is_checked_by_field_and_read_back(tx_db: Transaction) -> None:
     office = await open_office()
-    over_midnight = ShiftView(7, "daily", 22 * 60, 6 * 60, breaks=((60, 90), (23 * 60, 15)))
+    await make_staff(SOMEBODY)
+    over_midnight = ShiftView(SOMEBODY, "daily", 22 * 60, 6 * 60, breaks=((60, 90), (23 * 60, 15)))
     for _ in range(2):
-        await desk.set_shifts(brand_id=office.brand, staff_id=7, shifts=[over_midnight])
+        await desk.set_shifts(brand_id=office.brand, staff_id=SOMEBODY, shifts=[over_midnight])
     await desk.set_special_day(brand_id=office.brand, day=date(2026, 3, 9), kind="closed", note="盘点")
     await desk.set_special_day(brand_id=office.brand, day=date(2026, 3, 10), kind="workday")
     await desk.set_special_day(brand_id=office.brand, day=date(2026, 3, 10), kind=None)
     async with connection() as raw:
         hours = await desk.hours_of(raw, office.brand)
-    assert hours.shifts == (ShiftView(7, "daily", 1320, 1800, breaks=((1440 + 60, 1440 + 90), (1380, 1455))),)
+    assert hours.shifts == (ShiftView(SOMEBODY, "daily", 1320, 1800, breaks=((1440 + 60, 1440 + 90), (1380, 1455))),)
     assert hours.special == {date(2026, 3, 9): "closed"}
     for wrong, field in [
-        (ShiftView(7, "sometimes", 0, 60), "shifts.0.pattern"),
-        (ShiftView(7, "date", 0, 60), "shifts.0.day"),
-        (ShiftView(7, "daily", 0, 60, day=date(2026, 3, 9)), "shifts.0.day"),
-        (ShiftView(7, "daily", 1440, 60), "shifts.0.starts"),
-        (ShiftView(7, "daily", 60, 1600), "shifts.0.ends"),
-        (ShiftView(7, "daily", 600, 660, breaks=((650, 670),)), "shifts.0.breaks"),
+        (ShiftView(SOMEBODY, "sometimes", 0, 60), "shifts.0.pattern"),
+        (ShiftView(SOMEBODY, "date", 0, 60), "shifts.0.day"),
+        (ShiftView(SOMEBODY, "daily", 0, 60, day=date(2026, 3, 9)), "shifts.0.day"),
+        (ShiftView(SOMEBODY, "daily", 1440, 60), "shifts.0.starts"),
+        (ShiftView(SOMEBODY, "daily", 60, 1600), "shifts.0.ends"),
+        (ShiftView(SOMEBODY, "daily", 600, 660, breaks=((650, 670),)), "shifts.0.breaks"),
     ]:
         with pytest.raises(Invalid) as refused:
-            await desk.set_shifts(brand_id=office.brand, staff_id=7, shifts=[wrong])
+            await desk.set_shifts(brand_id=office.brand, staff_id=SOMEBODY, shifts=[wrong])
         assert refused.value.field == field

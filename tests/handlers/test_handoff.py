@@ -12,6 +12,7 @@ from scrm.members.queries import FanView
 from scrm.replies.rules import fold
 from simulator.fan import ScriptedFan
 from tests.bot.house import db_json, until
+from tests.factories import SOMEBODY, make_staff
 from tests.handlers.conftest import Scene
 from tests.handlers.test_handlers import FALLBACK, heard
 
@@ -34,6 +35,7 @@ async def brand_of(scene: Scene) -> int:
 
 async def seat(scene: Scene, staff_id: int, capacity: int = 0) -> None:
     """Give somebody a seat, to which by default nothing is assigned."""
+    await make_staff(staff_id)
     await desk.set_seat(brand_id=await brand_of(scene), staff_id=staff_id, capacity=capacity)
     await desk.heartbeat(staff_id=staff_id, now=scene.house.clock.now())
 
@@ -52,7 +54,7 @@ async def conversation_of(scene: Scene, fan: ScriptedFan) -> dict[str, Any]:
     return rows[0]
 
 
-async def pulled(scene: Scene, fan: ScriptedFan, staff_id: int = 1) -> int:
+async def pulled(scene: Scene, fan: ScriptedFan, staff_id: int = SOMEBODY) -> int:
     await seat(scene, staff_id)
     return await service.pull_fan(
         fan_id=(await known(scene, fan)).id,
@@ -62,7 +64,7 @@ async def pulled(scene: Scene, fan: ScriptedFan, staff_id: int = 1) -> int:
     )
 
 
-async def staff_says(scene: Scene, conversation: int, text: str, staff_id: int = 1) -> None:
+async def staff_says(scene: Scene, conversation: int, text: str, staff_id: int = SOMEBODY) -> None:
     verdict = await lines.send_message(
         conversation_id=conversation,
         brand_id=await brand_of(scene),
@@ -74,7 +76,7 @@ async def staff_says(scene: Scene, conversation: int, text: str, staff_id: int =
     assert verdict.allowed, verdict.reason
 
 
-async def close(scene: Scene, conversation: int, staff_id: int = 1) -> None:
+async def close(scene: Scene, conversation: int, staff_id: int = SOMEBODY) -> None:
     await closing.close(
         conversation_id=conversation,
         brand_id=await brand_of(scene),
@@ -149,11 +151,11 @@ async def test_after_the_end_what_is_no_score_is_what_it_always_was(scene: Scene
 
 
 async def test_somebody_present_has_the_fan_at_once(scene: Scene, clock: ManualClock) -> None:
-    await seat(scene, 7, capacity=1)
+    await seat(scene, SOMEBODY, capacity=1)
     fan, at = scene.fan(), scene.at_wechat
     await fan.follow(at)
     assert await heard(fan.text(at, "人工客服")) == CONNECTED
-    assert (await conversation_of(scene, fan))["staff_id"] == 7
+    assert (await conversation_of(scene, fan))["staff_id"] == SOMEBODY
 
 
 async def test_effects_without_words(scene: Scene) -> None:
@@ -182,7 +184,7 @@ async def test_a_dialogue_is_given_up_and_none_begins(scene: Scene) -> None:
     assert [await heard(fan.text(at, text)) for text in ("2", "上海", "退出", "兴趣")] == [None] * 4
     assert await heard(fan.click(at, "PREFERENCES")) is None
     await service.return_to_bot(
-        conversation_id=conversation, brand_id=await brand_of(scene), staff_id=1, now=scene.house.clock.now()
+        conversation_id=conversation, brand_id=await brand_of(scene), staff_id=SOMEBODY, now=scene.house.clock.now()
     )
     assert await heard(fan.text(at, "2")) == FALLBACK
 
@@ -289,7 +291,9 @@ async def test_the_transcript_tells_it_all(scene: Scene, clock: ManualClock) -> 
     clock.advance(seconds=1)
     brand = await brand_of(scene)
     now = scene.house.clock.now()
-    await lines.note(conversation_id=conversation, brand_id=brand, staff_id=1, key=key_of(1), text="老客户", now=now)
+    await lines.note(
+        conversation_id=conversation, brand_id=brand, staff_id=SOMEBODY, key=key_of(1), text="老客户", now=now
+    )
     await words_at(scene, fan, 1)
     told = await queries.transcript(conversation_id=conversation, brand_id=brand)
     assert [(line.source, line.kind, line.state) for line in reversed(told)] == [

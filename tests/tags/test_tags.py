@@ -12,7 +12,7 @@ from scrm.members.queries import FanView
 from scrm.tags import queries, service
 from scrm.tags.queries import TagView, Worn
 from tests.conftest import START
-from tests.factories import again, at, make_account, make_fan, value
+from tests.factories import SOMEBODY, again, at, make_account, make_fan, make_staff, value
 
 
 async def _brand(account_id: int) -> int:
@@ -21,13 +21,16 @@ async def _brand(account_id: int) -> int:
 
 
 async def _put(brand_id: int, tag_id: int, fan: FanView, seconds: float = 0) -> bool:
+    await make_staff(SOMEBODY)
     return await service.put(
-        brand_id=brand_id, tag_id=tag_id, member_id=fan.member_id, source="staff", staff_id=7, now=at(seconds)
+        brand_id=brand_id, tag_id=tag_id, member_id=fan.member_id, source="staff", staff_id=SOMEBODY, now=at(seconds)
     )
 
 
 async def _take(brand_id: int, tag_id: int, fan: FanView, seconds: float = 0) -> bool:
-    return await service.take(brand_id=brand_id, tag_id=tag_id, member_id=fan.member_id, staff_id=7, now=at(seconds))
+    return await service.take(
+        brand_id=brand_id, tag_id=tag_id, member_id=fan.member_id, staff_id=SOMEBODY, now=at(seconds)
+    )
 
 
 async def _story(fan: FanView) -> list[tuple[str, str]]:
