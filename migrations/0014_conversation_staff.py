@@ -42,7 +42,7 @@ def staff(column: str, **more: Any) -> Any:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scrm", "0012_conversations")]
+    dependencies = [("scrm", "0013_quick_replies")]
 
     initial = False
 
