@@ -83,6 +83,7 @@ def staff_api(opened: Services) -> web.Application:
         public_url=opened.settings.public_url,
         database_url=opened.database_url,
         spawn=opened.tasks.spawn,
+        library=opened.library,
         assistant=opened.parts.assistant,
     )
 

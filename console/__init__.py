@@ -16,6 +16,7 @@ from kit.clock import Clock
 from kit.seal import Sealer
 from kit.state import SharedState
 from scrm.assistant.answering import Assistant
+from scrm.assistant.retrieval import Library
 from scrm.conversations.changes import CHANNEL
 from scrm.staff.passwords import Passwords
 from web import docs, openapi
@@ -49,11 +50,14 @@ def create(
     spawn: Spawn,
     assistant: Assistant | None = None,
     passwords: Passwords | None = None,
+    library: Library | None = None,
     limits: Limits = LIMITS,
 ) -> web.Application:
     """Return the API as an application to mount at MOUNT, with its middleware."""
     hub = Hub(database_url, (CHANNEL,))
-    parts = Parts(directory, clients, clock, sealer, state, passwords or Passwords(), public_url, hub, assistant)
+    parts = Parts(
+        directory, clients, clock, sealer, state, passwords or Passwords(), public_url, hub, library, assistant
+    )
     dispatch = Dispatch(
         SURFACE, Guard(parts), state=state, repetitions=Repetitions(sealer, clock), limits=limits, dress=dress
     )

@@ -24,6 +24,7 @@ from kit.ids import key_of
 from kit.seal import Sealer
 from kit.state import SharedState
 from scrm.assistant.answering import Assistant
+from scrm.assistant.retrieval import Library
 from scrm.errors import Forbidden, NotFound
 from scrm.staff import sessions
 from scrm.staff.audit import Actor
@@ -61,7 +62,13 @@ class Parts:
     passwords: Passwords
     public_url: str
     hub: Hub
+    library: Library | None = None
     assistant: Assistant | None = None
+
+    @property
+    def model(self) -> bool:
+        """Whether the assistant has a model to write answers with."""
+        return self.assistant is not None and self.assistant.writes
 
     @property
     def https(self) -> bool:

@@ -35,6 +35,7 @@ ROUNDS = 3  # times the model is asked for one answer, tool results in between
 CALLS_PER_ROUND = 4
 TOKENS_OUT = 600
 PASSAGES = 4
+NOBODY = 0  # no row has this id: who asks in a rehearsal
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,11 @@ class Assistant:
         self._observer = observer or _Unobserved()
         self._seconds = seconds
 
+    @property
+    def writes(self) -> bool:
+        """Whether there is a model, which writes where no entry answers by itself."""
+        return self._model is not None
+
     def serves(self, brand_id: int) -> bool:
         """Say from memory whether there is anything to answer a brand's fans from."""
         return self._model is not None or (self._knowledge is not None and self._knowledge.covers(brand_id))
@@ -140,6 +146,19 @@ class Assistant:
             question.brand_id, question.account_id, question.fan_id, question.member_id, settings, self._clock.now()
         )
         return await self._answer(question, asker)
+
+    async def rehearse(self, *, brand_id: int, brand: str, text: str, key: UUID) -> Record:
+        """Answer a question of staff as a fan's, and keep nothing but what the model cost the brand.
+
+        Nobody asks, so tools that look up the asker find nothing of anybody. Works where the assistant is switched
+        off, too. Raises Unavailable when the database is away.
+        """
+        now = self._clock.now()
+        asker = Asker(brand_id, NOBODY, NOBODY, NOBODY, await settings_of(brand_id), now)
+        question = Question(key, brand_id, brand, NOBODY, NOBODY, NOBODY, text, now)
+        began = _seconds()
+        record = await self._answer(question, asker)
+        return replace(record, took_ms=int((_seconds() - began) * 1000))
 
     async def _answer(self, question: Question, asker: Asker) -> Record:
         if (looked_up := await self._by_tool(question, asker)) is not None:

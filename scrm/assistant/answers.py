@@ -78,17 +78,3 @@ async def find(key: UUID) -> Record | None:
         return None
     row = dict(rows[0])
     return Record(**{name: json.loads(value) if name in _JSON else value for name, value in row.items()})
-
-
-async def latest(brand_id: int, *, before: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
-    """Return a page of a brand's records, newest first; `before` is the last id seen."""
-    rows = await db.fetch(
-        """
-        SELECT id, key, fan_id, member_id, outcome, reason, detail, said, ai, model, cost_micro, took_ms, answered_at
-        FROM assistant_answer WHERE brand_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
-        """,
-        brand_id,
-        2**63 - 1 if before is None else before,
-        limit,
-    )
-    return [dict(row) for row in rows]

@@ -108,6 +108,12 @@ def _pattern(text: str | None) -> str | None:
     return f"%{meant}%"
 
 
+async def brand_of_entry(entry_id: int) -> int | None:
+    """Return whose entry it is; None when there is none."""
+    rows = await db.fetch("SELECT brand_id FROM knowledge_entry WHERE id = $1", entry_id)
+    return rows[0]["brand_id"] if rows else None
+
+
 async def entry(brand_id: int, entry_id: int) -> EntryView:
     """Return one entry of a brand. Raises NotFound, also for another brand's."""
     rows = await db.fetch(_ROWS + "AND e.id = $2", brand_id, entry_id)

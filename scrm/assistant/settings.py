@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from scrm import db
 from scrm.assistant.interest_rules import InterestRules
 from scrm.db import Transaction, command
-from scrm.errors import Invalid
+from scrm.errors import Invalid, NotFound
 
 PRESETS = Path(__file__).parents[2] / "assets" / "assistant"
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
@@ -102,3 +102,19 @@ async def set_settings(tx: Transaction, *, brand_id: int, data: Mapping[str, Any
         now,
     )
     return settings
+
+
+@command
+async def change_settings(
+    tx: Transaction, *, brand_id: int, changes: Mapping[str, Any], now: datetime
+) -> tuple[AssistantSettings, AssistantSettings]:
+    """Change some of a brand's settings by name and return all of them before and after.
+
+    Two who change different ones at once both have their way. Raises Invalid naming the field.
+    """
+    # The brand's row orders them, also where there are no settings yet.
+    if await tx.connection.fetchval("SELECT id FROM brand WHERE id = $1 FOR NO KEY UPDATE", brand_id) is None:
+        raise NotFound("没有这个品牌", field="brand_id")
+    before = await settings_of(brand_id)
+    after = await set_settings(brand_id=brand_id, data={**before.model_dump(), **changes}, now=now)
+    return before, after

@@ -96,14 +96,17 @@ def _json(value: object) -> str | None:
 
 @command
 async def along(
-    tx: Transaction, actor: Actor, change: Callable[[], Awaitable[T]], entry: Callable[[T], Entry], now: datetime
+    tx: Transaction, actor: Actor, change: Callable[[], Awaitable[T]], entry: Callable[[T], Entry | None], now: datetime
 ) -> T:
     """Do a change of another noun and write its line, both or neither; returns what `change` returns.
 
-    For commands that know no staff, such as those of `replies`: `entry` makes the line from the outcome.
+    For commands that know no staff, such as those of `replies`: `entry` makes the line from the outcome, None when
+    nothing has changed.
     """
     outcome = await change()
-    await record(tx.connection, actor, entry(outcome), now)
+    line = entry(outcome)
+    if line is not None:
+        await record(tx.connection, actor, line, now)
     return outcome
 
 

@@ -24,6 +24,7 @@ PERMISSIONS = (
     Permission(SUPERVISE, "查看全部会话、转接与排班", "客服"),
     Permission("knowledge.read", "查看知识库", "客服"),
     Permission("knowledge.edit", "编辑知识库", "客服"),
+    Permission("assistant.manage", "设置智能客服与预算", "客服"),
     Permission("members.read", "查看会员", "会员"),
     Permission("members.phone", "查看完整手机号", "会员"),
     Permission("rules.edit", "编辑自动回复与规则", "运营"),
@@ -52,7 +53,11 @@ BUILT_IN = {
         BuiltIn(
             "supervisor",
             "客服主管",
-            frozenset(_AGENT | {"inbox.supervise", "knowledge.edit", "members.phone", "rules.edit", "reports.read"}),
+            frozenset(
+                _AGENT
+                | {"inbox.supervise", "knowledge.edit", "assistant.manage", "members.phone", "rules.edit"}
+                | {"reports.read"}
+            ),
         ),
         BuiltIn("agent", "客服", frozenset(_AGENT)),
         BuiltIn(

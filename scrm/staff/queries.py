@@ -1,6 +1,7 @@
 """Reading staff: one, a page of them, by what one may see."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -110,3 +111,9 @@ async def staff_list(
         limit,
     )
     return [_view(row) for row in rows]
+
+
+async def names(staff_ids: Collection[int]) -> dict[int, str]:
+    """Return how these are called; who is not there is left out."""
+    rows = await fetch("SELECT id, name FROM staff WHERE id = ANY($1::bigint[])", list(staff_ids))
+    return {row["id"]: row["name"] for row in rows}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import zxingcpp
 from PIL import Image
-from playwright.async_api import Browser, BrowserContext, expect
+from playwright.async_api import Browser, BrowserContext, ViewportSize, expect
 
 from kit.clock import ManualClock
 from scrm.points.rulebook import install_preset
@@ -16,7 +16,7 @@ from tests.browser.club import Club, Hand, open_club
 
 pytestmark = pytest.mark.browser
 
-SMALL = {"width": 390, "height": 844}
+SMALL: ViewportSize = {"width": 390, "height": 844}
 
 
 @pytest.fixture

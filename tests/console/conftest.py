@@ -198,8 +198,9 @@ async def open_office(
             public_url=public_url,
             database_url=house.url,
             spawn=services.tasks.spawn,
-            assistant=assistant,
+            assistant=assistant or services.parts.assistant,
             passwords=passwords,
+            library=services.library,
             limits=NO_LIMITS,
         ),
     )
