@@ -14,6 +14,7 @@ from app.settings import Settings
 from bot.recovery import resume_abandoned
 from kit.faults import describe
 from scrm.checkins.cards import JOB as CHECKIN_CARD
+from scrm.members import profiles
 from scrm.migrate import pending
 from scrm.outreach.service import oldest_pending
 from web import metrics
@@ -89,6 +90,17 @@ async def interests(_payload: dict[str, Any], given: schedules.Services) -> None
 
 
 schedules.registry.schedule("* * * * *", NOTICE_INTERESTS)
+
+
+@schedules.registry.job("members.fingerprint_names", timeout=300)
+async def fingerprint_names(_payload: dict[str, Any], given: schedules.Services) -> None:
+    """Let names of before be found; there is nothing to do any more once all have their fingerprint."""
+    assert isinstance(given, JobServices)  # noqa: S101  # same
+    while await profiles.fingerprint_names(given.opened.sealer):
+        pass
+
+
+schedules.registry.schedule("15 4 * * *", "members.fingerprint_names")
 
 
 async def work(settings: Settings, database_url: str) -> None:

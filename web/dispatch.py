@@ -14,7 +14,7 @@ from aiohttp import web
 from kit.state import SharedState, StateUnavailable
 from scrm.access.requests import Answered
 from scrm.errors import Invalid
-from web import streams
+from web import downloads, streams
 from web.endpoints import Endpoint, Surface, arguments
 from web.idempotency import Repetitions, key_of_request
 from web.problems import TooMany
@@ -105,6 +105,9 @@ class Dispatch(Generic[CallT]):
                 return await streams.serve(
                     request, said, still=lambda: self._guard(request, endpoint, None), closing=self._closing
                 )
+
+            if endpoint.download:
+                return await downloads.serve(request, await _called(endpoint, call, given))
 
             async def work() -> Answered:
                 return _answered(endpoint, await _called(endpoint, call, given))

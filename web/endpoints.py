@@ -8,6 +8,8 @@ A parameter named `body` or `query` is a pydantic model of that part of the requ
 is converted to its type, and `call` is what the surface knows about the request. The docstring's first line is
 the summary in the documentation. A `body` of type `bytes` is the request's body as it came, such as a picture.
 
+A `download` is a read that returns a web.downloads.Download.
+
 A `stream` is a read that goes on: its handler checks what it was asked for and returns a generator of web.streams.Said.
 
 A surface with `permissions` wants one of them on the line of every route that is not public; who may do what is
@@ -67,6 +69,7 @@ class Endpoint:
     permission: str
     max_body: int
     stream: bool
+    download: bool
 
     @property
     def writes(self) -> bool:
@@ -90,6 +93,10 @@ class Surface:
     def stream(self, path: str, **options: Any) -> Callable[[T], T]:
         """Register a read that goes on as server-sent events."""
         return self._register("GET", path, stream=True, **options)
+
+    def download(self, path: str, **options: Any) -> Callable[[T], T]:
+        """Register a read that is a file."""
+        return self._register("GET", path, download=True, **options)
 
     def post(self, path: str, **options: Any) -> Callable[[T], T]:
         """Register an operation that does something."""
@@ -115,6 +122,7 @@ class Surface:
         permission: str = "",
         max_body: int = MAX_BODY,
         stream: bool = False,
+        download: bool = False,
     ) -> Callable[[T], T]:
         # `public`: nobody needs to be signed in. `network`: it calls outside, so it opens its transaction itself.
         # `permission`: what the caller must hold. `max_body`: bytes.
@@ -136,6 +144,7 @@ class Surface:
                     permission=permission,
                     max_body=max_body,
                     stream=stream,
+                    download=download,
                 )
             )
             return handler

@@ -141,6 +141,9 @@ def _responses(endpoint: Endpoint, always: dict[int, str]) -> dict[str, Any]:
     if endpoint.stream:
         content = {"text/event-stream": {"schema": {"type": "string"}}}
         responses[str(endpoint.status)] = {"description": endpoint.summary, "content": content}
+    elif endpoint.download:
+        content = {"text/csv": {"schema": {"type": "string", "format": "binary"}}}
+        responses[str(endpoint.status)] = {"description": endpoint.summary, "content": content}
     elif endpoint.result is None:
         responses[str(endpoint.status)] = {"description": "完成"}
     else:

@@ -14,6 +14,7 @@ from scrm.migrate import ensure_months
 from scrm.points import ledger, maturing
 from scrm.pushes import service as pushes
 from scrm.staff import lockout, sessions
+from scrm.tags import batches
 from worker.jobs import Registry
 
 PUSHES_KEPT = timedelta(days=3)
@@ -99,6 +100,13 @@ async def forget_model_calls(_payload: dict[str, Any], services: Services) -> No
     """Forget the model's single calls after ninety days; the days' sums stay."""
     before = services.clock.now() - MODEL_CALLS_KEPT
     while await budgets.forget_calls(before=before):
+        pass
+
+
+@registry.job(batches.JOB, timeout=600)
+async def tag_batch(payload: dict[str, Any], services: Services) -> None:
+    """Put a tag on everybody of a batch, take it off, or undo that; begun again it goes on where it was."""
+    while await batches.work_some(batch_id=payload["batch"], now=services.clock.now()):
         pass
 
 

@@ -114,10 +114,16 @@ async def mall(brand_id: int, *, now: datetime, member_id: int | None = None) ->
     return [Offer(one, why_not(one, who, now)) for one in gifts]
 
 
-async def redemptions(member_id: int, *, before: int | None = None, limit: int = 20) -> list[RedemptionView]:
-    """Return a page of what a person redeemed over all homes, newest first; `before` is the last id seen."""
-    page = "AND ($2::bigint IS NULL OR r.id < $2) ORDER BY r.id DESC LIMIT $3"
-    rows = await db.fetch(_REDEMPTIONS + page, member_id, before, limit)
+async def redemptions(
+    member_id: int, *, before: int | None = None, limit: int = 20, brands: Sequence[int] | None = None
+) -> list[RedemptionView]:
+    """Return a page of what a person redeemed over all homes, newest first; `before` is the last id seen.
+
+    `brands` are those whose gifts are meant, None is all.
+    """
+    page = """AND ($2::bigint IS NULL OR r.id < $2) AND ($4::bigint[] IS NULL OR g.brand_id = ANY($4))
+    ORDER BY r.id DESC LIMIT $3"""
+    rows = await db.fetch(_REDEMPTIONS + page, member_id, before, limit, None if brands is None else list(brands))
     return [_view(row) for row in rows]
 
 

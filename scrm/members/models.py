@@ -46,6 +46,8 @@ class MemberProfile(Model):
     # Real name and phone number are seals.
     name_sealed: str | None = fields.TextField(null=True)
     phone_sealed: str | None = fields.TextField(null=True)
+    # By which a name is found without being opened: the keyed fingerprint of exactly these letters.
+    name_fingerprint = fields.CharField(64, null=True)
     gender = fields.CharField(8, null=True)
     birthday: date | None = fields.DateField(null=True)
     province = fields.CharField(32, null=True)
@@ -60,6 +62,7 @@ class MemberProfile(Model):
 
     class Meta:
         table = "member_profile"
+        indexes = [Index(fields=("name_fingerprint",), name="member_profile_name_idx")]
         constraints = [
             CheckConstraint(check="gender IN ('male', 'female', 'other')", name="member_profile_gender_known")
         ]

@@ -24,7 +24,7 @@ async def bind_phone(tx: Transaction, sealer: Sealer, *, fan_id: int, number: st
     fingerprint; the number itself is kept sealed, in the profile. Saying it again changes nothing. Raises NotFound
     for an unknown fan, Conflict `account_deleted`.
     """
-    raw, subject = tx.connection, _fingerprint(sealer, number)
+    raw, subject = tx.connection, fingerprint(sealer, number)
     fan = await raw.fetchrow("SELECT member_id, account_id FROM fan WHERE id = $1 FOR NO KEY UPDATE", fan_id)
     if fan is None:
         raise NotFound("没有这位粉丝")
@@ -65,10 +65,11 @@ async def _say(raw: Connection, sealer: Sealer, home: int, number: str, now: dat
 async def member_with(sealer: Sealer, number: str) -> int | None:
     """Return the home member that was first vouched for with a number, such as +8613800008000; None for nobody."""
     rows = await db.fetch(
-        "SELECT member_id FROM identity WHERE kind = 'phone' AND subject = $1", _fingerprint(sealer, number)
+        "SELECT member_id FROM identity WHERE kind = 'phone' AND subject = $1", fingerprint(sealer, number)
     )
     return rows[0]["member_id"] if rows else None
 
 
-def _fingerprint(sealer: Sealer, number: str) -> str:
+def fingerprint(sealer: Sealer, number: str) -> str:
+    """Return by what a number, such as +8613800008000, is found: the `subject` of its identity."""
     return sealer.fingerprint(f"phone:{number}")

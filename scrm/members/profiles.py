@@ -112,6 +112,9 @@ async def say(
     moments = {field: max(now, said[field] + timedelta(microseconds=1)) if field in said else now for field in values}
     columns = [SEALED.get(field, field) for field in values]
     kept = [sealer.seal(value) if field in SEALED and value is not None else value for field, value in values.items()]
+    if "name" in values:
+        columns.append("name_fingerprint")
+        kept.append(None if values["name"] is None else name_fingerprint(sealer, values["name"]))
     names = ", ".join(columns)
     places = ", ".join(f"${n}" for n in range(3, 3 + len(columns)))
     sets = ", ".join(f"{column} = excluded.{column}" for column in columns)
@@ -177,6 +180,28 @@ def _merged(sealer: Sealer, rows: Sequence[asyncpg.Record]) -> tuple[Profile, di
         field: sealer.open(value) if field in SEALED and value is not None else value for field, value in values.items()
     }
     return Profile(**opened), said
+
+
+@command
+async def fingerprint_names(tx: Transaction, sealer: Sealer, *, limit: int = 500) -> int:
+    """Make names findable that were sealed before names had fingerprints; returns how many. Call it until 0."""
+    rows = await tx.connection.fetch(
+        """
+        SELECT id, name_sealed FROM member_profile WHERE name_sealed IS NOT NULL AND name_fingerprint IS NULL
+        ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+        """,
+        limit,
+    )
+    await tx.connection.executemany(
+        "UPDATE member_profile SET name_fingerprint = $2 WHERE id = $1",
+        [(row["id"], name_fingerprint(sealer, sealer.open(row["name_sealed"]))) for row in rows],
+    )
+    return len(rows)
+
+
+def name_fingerprint(sealer: Sealer, name: str) -> str:
+    """Return by what a real name is found: exactly these letters, nothing that could be read back."""
+    return sealer.fingerprint(f"name:{name.strip()}")
 
 
 def _checked(field: str, value: Any, now: datetime) -> Any:

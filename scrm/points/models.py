@@ -173,3 +173,29 @@ class PendingAward(Model):
                 name="pending_award_withdrawn_bounds",
             ),
         ]
+
+
+class PointsAdjustment(Model):
+    """Points or growth that one of the staff gave or took by hand, with why; the ledger's entry has the same key."""
+
+    id: int = fields.BigIntField(primary_key=True)
+    key: UUID = fields.UUIDField(unique=True)
+    brand_id: int = fields.BigIntField()
+    staff_id: int = fields.BigIntField()
+    # The home member, as everywhere.
+    member_id: int = fields.BigIntField()
+    asset = fields.CharField(16)
+    # Signed.
+    amount: int = fields.BigIntField()
+    reason = fields.CharField(100)
+    # The natural day in Asia/Shanghai that the limit of the staff member counts it under.
+    day: date = fields.DateField()
+    created_at: datetime = fields.DatetimeField()
+
+    class Meta:
+        table = "points_adjustment"
+        indexes = [
+            Index(fields=("staff_id", "day"), name="points_adjustment_limit_idx"),
+            Index(fields=("member_id",), name="points_adjustment_member_idx"),
+        ]
+        constraints = [CheckConstraint(check="amount <> 0", name="points_adjustment_not_nothing")]

@@ -110,6 +110,12 @@ async def along(
     return outcome
 
 
+@command
+async def write(tx: Transaction, actor: Actor, entry: Entry, now: datetime) -> None:
+    """Write a line about what was only read, such as an export."""
+    await record(tx.connection, actor, entry, now)
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of the trail."""

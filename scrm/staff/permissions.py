@@ -26,7 +26,10 @@ PERMISSIONS = (
     Permission("knowledge.edit", "编辑知识库", "客服"),
     Permission("assistant.manage", "设置智能客服与预算", "客服"),
     Permission("members.read", "查看会员", "会员"),
-    Permission("members.phone", "查看完整手机号", "会员"),
+    Permission("members.phone", "查看完整姓名与手机号", "会员"),
+    Permission("members.edit", "给会员打标签、拆分合并", "会员"),
+    Permission("members.export", "导出会员", "会员"),
+    Permission("points.adjust", "人工调整积分", "会员"),
     Permission("rules.edit", "编辑自动回复与规则", "运营"),
     Permission("reports.read", "查看报表", "运营"),
     Permission("accounts.read", "查看公众号与小程序", "设置"),
@@ -55,8 +58,8 @@ BUILT_IN = {
             "客服主管",
             frozenset(
                 _AGENT
-                | {"inbox.supervise", "knowledge.edit", "assistant.manage", "members.phone", "rules.edit"}
-                | {"reports.read"}
+                | {"inbox.supervise", "knowledge.edit", "assistant.manage", "members.phone", "members.edit"}
+                | {"points.adjust", "rules.edit", "reports.read"}
             ),
         ),
         BuiltIn("agent", "客服", frozenset(_AGENT)),
@@ -64,7 +67,8 @@ BUILT_IN = {
             "operator",
             "运营",
             frozenset(
-                {"knowledge.read", "knowledge.edit", "members.read", "rules.edit", "reports.read", "accounts.read"}
+                {"knowledge.read", "knowledge.edit", "members.read", "members.edit", "members.export"}
+                | {"rules.edit", "reports.read", "accounts.read"}
             ),
         ),
         BuiltIn("viewer", "只读", frozenset({"knowledge.read", "members.read", "reports.read", "accounts.read"})),

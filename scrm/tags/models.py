@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from tortoise import fields
 from tortoise.fields.base import OnDelete
@@ -52,4 +53,59 @@ class MemberTag(Model):
         constraints = [
             CheckConstraint(check="source IN ('staff', 'import', 'rule')", name="member_tag_source_known"),
             CheckConstraint(check="source <> 'staff' OR staff_id IS NOT NULL", name="member_tag_staff_named"),
+        ]
+
+
+class TagBatch(Model):
+    """A tag put on, or taken off, many people at once by one of the staff; it can be undone as a whole.
+
+    running → done → undoing → undone. The counters are raised in the transactions that do the rows.
+    """
+
+    id: int = fields.BigIntField(primary_key=True)
+    # The business key of the request: asked again, it is the same batch.
+    key: UUID = fields.UUIDField(unique=True)
+    brand: fields.ForeignKeyRelation[Any] = fields.ForeignKeyField("scrm.Brand", on_delete=OnDelete.RESTRICT)
+    tag: fields.ForeignKeyRelation[Tag] = fields.ForeignKeyField("scrm.Tag", on_delete=OnDelete.RESTRICT)
+    action = fields.CharField(4)
+    staff_id: int = fields.BigIntField()
+    state = fields.CharField(8)
+    total = fields.IntField(db_default=0)
+    done = fields.IntField(db_default=0)
+    changed = fields.IntField(db_default=0)
+    undone = fields.IntField(db_default=0)
+    created_at: datetime = fields.DatetimeField()
+    finished_at: datetime | None = fields.DatetimeField(null=True)
+
+    brand_id: int
+    tag_id: int
+
+    class Meta:
+        table = "tag_batch"
+        indexes = [Index(fields=("brand_id", "id"), name="tag_batch_brand_idx")]
+        constraints = [
+            CheckConstraint(check="action IN ('put', 'take')", name="tag_batch_action_known"),
+            CheckConstraint(check="state IN ('running', 'done', 'undoing', 'undone')", name="tag_batch_state_known"),
+        ]
+
+
+class TagBatchMember(Model):
+    """One person of a batch, and what came of it; `mark_id` is the `member_tag` row that was put."""
+
+    id: int = fields.BigIntField(primary_key=True)
+    batch: fields.ForeignKeyRelation[TagBatch] = fields.ForeignKeyField("scrm.TagBatch", on_delete=OnDelete.RESTRICT)
+    person_id: int = fields.BigIntField()
+    outcome = fields.CharField(10)
+    mark_id: int | None = fields.BigIntField(null=True)
+
+    batch_id: int
+
+    class Meta:
+        table = "tag_batch_member"
+        unique_together = (("batch_id", "person_id"),)
+        indexes = [Index(fields=("batch_id", "outcome", "person_id"), name="tag_batch_member_left_idx")]
+        constraints = [
+            CheckConstraint(
+                check="outcome IN ('pending', 'changed', 'unchanged', 'undone')", name="tag_batch_member_outcome_known"
+            )
         ]

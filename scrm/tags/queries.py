@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from scrm import db
 
@@ -39,6 +40,61 @@ async def of_brand(brand_id: int) -> list[TagView]:
         brand_id,
     )
     return [TagView(**dict(row)) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class BrandTag:
+    """A tag of some brand, with how many people have it."""
+
+    id: int
+    brand_id: int
+    name: str
+    category: str
+    archived: bool
+    people: int
+    created_at: datetime
+
+
+async def of_brands(brands: Sequence[int] | None) -> list[BrandTag]:
+    """Return the tags of these brands (None: all), brand by brand, by category and name."""
+    rows = await db.fetch(
+        """
+        SELECT t.id, t.brand_id, t.name, t.category, t.archived_at IS NOT NULL AS archived,
+               coalesce(c.people, 0) AS people, t.created_at
+        FROM tag t
+        LEFT JOIN (
+            SELECT mt.tag_id, count(DISTINCT coalesce(m.merged_into_id, m.id)) AS people
+            FROM member_tag mt JOIN member m ON m.id = mt.member_id GROUP BY mt.tag_id
+        ) c ON c.tag_id = t.id
+        WHERE $1::bigint[] IS NULL OR t.brand_id = ANY($1)
+        ORDER BY t.brand_id, t.archived_at IS NOT NULL, t.category, t.name
+        """,
+        None if brands is None else list(brands),
+    )
+    return [BrandTag(**dict(row)) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A tag of some brand."""
+
+    id: int
+    brand_id: int
+    name: str
+    category: str
+    archived: bool
+
+
+async def words(brands: Sequence[int] | None) -> list[Word]:
+    """Return the tags of these brands (None: all) without counting anybody; archived ones at the end."""
+    rows = await db.fetch(
+        """
+        SELECT id, brand_id, name, category, archived_at IS NOT NULL AS archived FROM tag
+        WHERE $1::bigint[] IS NULL OR brand_id = ANY($1) ORDER BY brand_id, archived_at IS NOT NULL, category, name
+        """,
+        None if brands is None else list(brands),
+    )
+    return [Word(**dict(row)) for row in rows]
 
 
 async def of_people(brand_id: int, person_ids: Sequence[int]) -> dict[int, list[Worn]]:

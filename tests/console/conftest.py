@@ -91,7 +91,8 @@ class Browser:
             if answer.status >= 400:
                 assert answer.content_type == "application/problem+json"
                 assert any(letter > "\x7f" for letter in json.loads(text)["title"]), "a sentence in Chinese"
-            return Answer(answer.status, json.loads(text) if text else None, answer.headers)
+            body = text if answer.content_type == "text/csv" else json.loads(text) if text else None
+            return Answer(answer.status, body, answer.headers)
 
     async def get(self, path: str) -> Answer:
         return await self.call("GET", path)

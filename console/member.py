@@ -1,0 +1,461 @@
+"""A member's page: who they are, what they have, what happened; each list by pages, cut to the caller's brands."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from console.members import READ, MemberFan, MemberLevel, MemberTag, seen
+from console.surface import SURFACE, Call
+from kit.clock import natural_day
+from scrm import db
+from scrm.assistant import interests
+from scrm.checkins import queries as checkins
+from scrm.errors import NotFound
+from scrm.gifts import addresses
+from scrm.gifts import queries as gifts
+from scrm.people import listing, person
+from scrm.people.person import Who
+from scrm.points import explanations, ledger, levels
+from scrm.points import queries as points
+from scrm.referrals import queries as referrals
+from web.shapes import Moment, Page, Shown, Taken
+
+
+class FanCard(MemberFan):
+    """A fan with following and channels; `home_id` is the member it was first known as."""
+
+    home_id: int
+    follow_count: int
+    follow_changed_at: Moment | None
+    first_channel: str | None
+    first_touch_at: Moment | None
+    last_channel: str | None
+    last_touch_at: Moment | None
+    created_at: Moment
+
+
+class MergeCard(Shown):
+    """Evidence that two homes are one person; `split_at` when it was withdrawn."""
+
+    id: int
+    one: int
+    other: int
+    evidence: str
+    merged_at: Moment
+    split_at: Moment | None
+
+
+class InterestCard(Shown):
+    """An interest with its weight, and how often it showed."""
+
+    name: str
+    weight: float
+    times: int
+    last_at: Moment
+
+
+class AddressCard(Shown):
+    """An address, masked."""
+
+    name: str
+    phone: str
+    region: str
+    detail: str
+    is_default: bool
+
+
+class Coming(Shown):
+    """Points or growth that come later (待到账)."""
+
+    asset: Literal["points", "growth"]
+    due_at: Moment
+    amount: int
+    description: str
+
+
+class LevelChange(Shown):
+    """A change of level at a brand."""
+
+    brand_id: int
+    name: str
+    growth: int
+    changed_at: Moment
+
+
+class MemberCard(Shown):
+    """A person; `id` is the member number, `homes` the numbers that were merged. Masked as in the list."""
+
+    id: int
+    homes: list[int]
+    brands: list[int]
+    erased: bool
+    nickname: str | None
+    name: str | None
+    phone: str | None
+    avatar: str | None
+    gender: Literal["male", "female", "other"] | None
+    birthday: date | None
+    location: str
+    fans: list[FanCard]
+    growth: int
+    points: int
+    owed: int
+    coming: list[Coming]
+    levels: list[MemberLevel]
+    level_history: list[LevelChange]
+    tags: list[MemberTag]
+    interests: list[InterestCard]
+    addresses: list[AddressCard]
+    merges: list[MergeCard]
+    joined_at: Moment
+    seen_at: Moment | None
+
+
+class StatementQuery(Page):
+    """A page of the statement of one asset."""
+
+    asset: Literal["points", "growth"] = "points"
+
+
+class StatementLine(Shown):
+    """A line of the statement (A095): `amount` signed, `owed` its part that is a debt; `event` explains it."""
+
+    id: int
+    occurred_at: Moment
+    amount: int
+    owed: int
+    kind: str
+    description: str
+    platform: str
+    event: str | None
+
+
+class Statement(Shown):
+    """A page of the statement, in the order of booking, newest first."""
+
+    items: list[StatementLine]
+    next: int | None
+
+
+class Why(Shown):
+    """What one rule did about an event, and why."""
+
+    name: str
+    asset: str
+    planned: int
+    given: int
+    why: str
+    due_at: Moment | None
+
+
+class WhyList(Shown):
+    """All that rules did about an event, for this person."""
+
+    items: list[Why]
+
+
+class CalendarQuery(Taken):
+    """A month, such as 2026-03; the present one by default."""
+
+    month: Annotated[str, Field(pattern=r"^2[0-9]{3}-(0[1-9]|1[0-2])$")] | None = None
+
+
+class CalendarDay(Shown):
+    """A day that was checked in, or made up for."""
+
+    day: date
+    kind: Literal["done", "made_up"]
+
+
+class Calendar(Shown):
+    """A month's check-ins; `streak` is the one that is running today."""
+
+    first: date
+    today: date
+    days: list[CalendarDay]
+    streak: int
+    cards_left: int
+
+
+class RedemptionLine(Shown):
+    """A gift that was redeemed; `points` is what it cost."""
+
+    id: int
+    name: str
+    kind: str
+    points: int
+    state: str
+    shipping_company: str
+    shipping_number: str
+    placed_at: Moment
+    shipped_at: Moment | None
+    completed_at: Moment | None
+    cancelled_at: Moment | None
+    cancel_reason: str
+
+
+class RedemptionList(Shown):
+    """A page of redemptions, newest first."""
+
+    items: list[RedemptionLine]
+    next: int | None
+
+
+class FriendLine(Shown):
+    """Somebody whom the member brought (A080), and what they earned by it."""
+
+    id: int
+    nickname: str | None
+    erased: bool
+    came_at: Moment
+    state: Literal["counts", "void", "fraud"]
+    points: int
+    growth: int
+
+
+class FriendList(Shown):
+    """A page of invited friends, newest first."""
+
+    items: list[FriendLine]
+    next: int | None
+
+
+class HappeningQuery(Page):
+    """A page of the timeline; `group` is the beginning of a kind, such as `wechat.`."""
+
+    group: Annotated[str, Field(max_length=32, pattern=r"^[a-z]+\.$")] | None = None
+
+
+class HappeningLine(Shown):
+    """An event: what staff read, and what else it says."""
+
+    id: int
+    kind: str
+    title: str
+    occurred_at: Moment
+    account: str
+    payload: dict[str, Any]
+
+
+class HappeningList(Shown):
+    """A page of the timeline, newest first."""
+
+    items: list[HappeningLine]
+    next: int | None
+
+
+class TalkLine(Shown):
+    """A conversation."""
+
+    id: int
+    account: str
+    state: str
+    staff: str | None
+    opened_at: Moment
+    closed_at: Moment | None
+    close_reason: str
+    summary: str
+    rating: int | None
+
+
+class TalkList(Shown):
+    """A page of conversations, newest first."""
+
+    items: list[TalkLine]
+    next: int | None
+
+
+class SpokenLine(Shown):
+    """What was, or was not, said to them: the gate's reason, and what became of it (null: it was not let out)."""
+
+    id: int
+    account: str
+    purpose: str
+    allowed: bool
+    reason: str
+    decided_at: Moment
+    state: str | None
+    code: int | None
+    sent_at: Moment | None
+
+
+class SpokenList(Shown):
+    """A page of decisions, newest first."""
+
+    items: list[SpokenLine]
+    next: int | None
+
+
+async def known(call: Call, member_id: int) -> Who:
+    """Return the person that a member is. Raises NotFound for whom only other brands know."""
+    return await person.who(member_id, call.within(None))
+
+
+@SURFACE.get("/members/{member_id}", permission=READ)
+async def member_card(call: Call, member_id: int) -> MemberCard:
+    """会员主页."""
+    who = await known(call, member_id)
+    sealer, now = call.parts.sealer, call.now
+    (row,) = await listing.people(sealer, [who.id], brands=who.brands, now=now)
+    profile = seen(call, row.profile)
+    promised = [
+        {"asset": asset, "due_at": one.due_at, "amount": one.amount, "description": one.description}
+        for asset in (ledger.POINTS, ledger.GROWTH)
+        for one in await points.coming(who.id, asset)
+    ]
+    async with db.connection() as raw:
+        history = [
+            {"brand_id": brand, "name": one.name, "growth": one.growth, "changed_at": one.changed_at}
+            for brand in who.brands
+            for one in await levels.history(raw, who.id, brand)
+        ]
+    return MemberCard.model_validate(
+        {
+            "id": who.id,
+            "homes": who.homes,
+            "brands": who.brands,
+            "erased": who.erased,
+            "nickname": profile.nickname,
+            "name": profile.name,
+            "phone": profile.phone,
+            "avatar": profile.avatar,
+            "gender": profile.gender,
+            "birthday": profile.birthday,
+            "location": profile.location,
+            "fans": await person.fans(who),
+            "growth": row.growth,
+            "points": row.points,
+            "owed": row.owed,
+            "coming": promised,
+            "levels": row.levels,
+            "level_history": list(reversed(history)),
+            "tags": row.tags,
+            "interests": await interests.interests_of(who.id, now),
+            "addresses": await addresses.every(sealer, who.id),
+            "merges": await person.merges(who),
+            "joined_at": row.joined_at,
+            "seen_at": row.seen_at,
+        }
+    )
+
+
+@SURFACE.get("/members/{member_id}/points", permission=READ)
+async def member_points(call: Call, member_id: int, query: StatementQuery) -> Statement:
+    """积分日志与成长值日志."""
+    who = await known(call, member_id)
+    found = await points.statement(who.id, query.asset, before=query.before, limit=query.limit + 1)
+    shown = found[: query.limit]
+    items = [
+        {
+            **{name: getattr(one, name) for name in StatementLine.model_fields if name != "event"},
+            "event": None if one.event_key is None else str(one.event_key),
+        }
+        for one in shown
+    ]
+    return Statement.model_validate({"items": items, "next": _next(shown, found)})
+
+
+@SURFACE.get("/members/{member_id}/points/{entry_id}", permission=READ)
+async def member_points_why(call: Call, member_id: int, entry_id: int) -> WhyList:
+    """一笔积分的来由."""
+    who = await known(call, member_id)
+    found = await points.statement(who.id, ledger.POINTS, before=entry_id + 1, limit=1)
+    found += await points.statement(who.id, ledger.GROWTH, before=entry_id + 1, limit=1)
+    line = next((one for one in found if one.id == entry_id), None)
+    if line is None:
+        raise NotFound("没有这笔积分")
+    if line.event_key is None:
+        return WhyList(items=[])
+    async with db.connection() as raw:
+        explained = await explanations.of_event(raw, line.event_key)
+    return WhyList(items=[Why.model_validate(one) for one in explained if one.beneficiary_id in who.homes])
+
+
+@SURFACE.get("/members/{member_id}/checkins", permission=READ)
+async def member_checkins(call: Call, member_id: int, query: CalendarQuery) -> Calendar:
+    """签到日历."""
+    who = await known(call, member_id)
+    today = natural_day(call.now)
+    year, month = (int(part) for part in (query.month or f"{today:%Y-%m}").split("-"))
+    account = (await person.fans(who))[0].account_id
+    found = await checkins.month(who.id, account, call.now, year, month)
+    return Calendar.model_validate(
+        {
+            "first": found.first,
+            "today": found.today,
+            "days": [{"day": day, "kind": kind} for day, kind in found.days.items()],
+            "streak": found.streak,
+            "cards_left": found.cards.left,
+        }
+    )
+
+
+@SURFACE.get("/members/{member_id}/redemptions", permission=READ)
+async def member_redemptions(call: Call, member_id: int, query: Page) -> RedemptionList:
+    """兑换记录."""
+    who = await known(call, member_id)
+    found = await gifts.redemptions(who.id, before=query.before, limit=query.limit + 1, brands=who.brands)
+    shown = found[: query.limit]
+    return RedemptionList.model_validate({"items": shown, "next": _next(shown, found)})
+
+
+@SURFACE.get("/members/{member_id}/friends", permission=READ)
+async def member_friends(call: Call, member_id: int, query: Page) -> FriendList:
+    """邀请的好友."""
+    who = await known(call, member_id)
+    found = await referrals.invited(call.parts.sealer, who.id, before=query.before, limit=query.limit + 1)
+    shown = found[: query.limit]
+    items = [
+        {
+            "id": one.id,
+            "nickname": one.nickname,
+            "erased": one.erased,
+            "came_at": one.came_at,
+            "state": one.state,
+            "points": one.earned.get(ledger.POINTS, 0),
+            "growth": one.earned.get(ledger.GROWTH, 0),
+        }
+        for one in shown
+    ]
+    return FriendList.model_validate({"items": items, "next": _next(shown, found)})
+
+
+@SURFACE.get("/members/{member_id}/events", permission=READ)
+async def member_events(call: Call, member_id: int, query: HappeningQuery) -> HappeningList:
+    """用户动作."""
+    who = await known(call, member_id)
+    found = await person.happenings(who, group=query.group, before=query.before, limit=query.limit + 1)
+    shown = [replace(one, payload=_shown(one.payload)) for one in found[: query.limit]]
+    return HappeningList.model_validate({"items": shown, "next": _next(shown, found)})
+
+
+@SURFACE.get("/members/{member_id}/conversations", permission=READ)
+async def member_conversations(call: Call, member_id: int, query: Page) -> TalkList:
+    """会话记录."""
+    found = await person.talks(await known(call, member_id), before=query.before, limit=query.limit + 1)
+    shown = found[: query.limit]
+    return TalkList.model_validate({"items": shown, "next": _next(shown, found)})
+
+
+@SURFACE.get("/members/{member_id}/outreach", permission=READ)
+async def member_outreach(call: Call, member_id: int, query: Page) -> SpokenList:
+    """触达记录."""
+    found = await person.spoken(await known(call, member_id), before=query.before, limit=query.limit + 1)
+    shown = found[: query.limit]
+    return SpokenList.model_validate({"items": shown, "next": _next(shown, found)})
+
+
+def _next(shown: list[Any], found: list[Any]) -> int | None:
+    last: int | None = shown[-1].id if len(found) > len(shown) else None
+    return last
+
+
+def _shown(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return of a payload what staff have use for: short words and numbers, no ids of platforms, no nested data."""
+    return {
+        name: value
+        for name, value in payload.items()
+        if isinstance(value, (str, int, bool)) and not name.endswith(("_id", "id", "key", "url", "ticket"))
+    }

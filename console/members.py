@@ -1,0 +1,266 @@
+"""The members list: filters, columns, how many there are, what can be chosen, and the export."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from console.surface import SURFACE, BrandPage, Call
+from kit import csv_text
+from kit.clock import SHANGHAI
+from scrm.members.profiles import Profile
+from scrm.people import listing
+from scrm.people.listing import PersonRow
+from scrm.people.search import Wanted
+from scrm.staff import audit
+from scrm.staff.audit import Entry
+from scrm.tags import queries as tags
+from web.downloads import Download
+from web.shapes import Day, Moment, RowId, Shown, Taken, Text
+
+READ, CLEAR = "members.read", "members.phone"
+Points = Annotated[int, Field(ge=0, le=10**12)]
+
+
+class Asked(Taken):
+    """What is asked of members (A079). Days are of Asia/Shanghai, inclusive, and mean joining; `tag`: 3,7 is both."""
+
+    number: RowId | None = None
+    nickname: Annotated[Text, Field(max_length=32)] = ""
+    name: Annotated[Text, Field(max_length=32)] = ""
+    phone: Annotated[Text, Field(max_length=20, pattern=r"^(\+?[0-9 -]{5,20})?$")] = ""
+    since: Day | None = None
+    until: Day | None = None
+    platform: Literal["wechat", "miniprogram", ""] = ""
+    level: RowId | None = None
+    tag: Annotated[str, Field(max_length=200, pattern=r"^([1-9][0-9]{0,17}(,[1-9][0-9]{0,17}){0,9})?$")] = ""
+    points_min: Points | None = None
+    points_max: Points | None = None
+
+    def wanted(self, brands: list[int] | None) -> Wanted:
+        """Return it as the business asks."""
+        return Wanted(
+            brands=brands,
+            number=self.number,
+            nickname=self.nickname,
+            name=self.name,
+            phone=self.phone,
+            since=None if self.since is None else _midnight(self.since),
+            until=None if self.until is None else _midnight(self.until) + timedelta(days=1),
+            platform=self.platform,
+            level=self.level,
+            tags=[int(one) for one in self.tag.split(",") if one],
+            points_min=self.points_min,
+            points_max=self.points_max,
+        )
+
+
+class MemberQuery(Asked, BrandPage):
+    """A page of the members of one brand, or of all that the caller works for; `before` is a member number."""
+
+
+class MemberFan(Shown):
+    """A fan: the user id (用户 ID), and the account it is at."""
+
+    id: int
+    account_id: int
+    account: str
+    kind: Literal["service", "subscription", "miniprogram"]
+    brand_id: int
+    following: bool
+
+
+class MemberLevel(Shown):
+    """The level at a brand."""
+
+    brand_id: int
+    name: str
+
+
+class MemberTag(Shown):
+    """A tag on a member."""
+
+    id: int
+    brand_id: int
+    name: str
+    category: str
+
+
+class MemberItem(Shown):
+    """A person of the list; `id` is the member number. Name and phone are masked unless the caller may see them."""
+
+    id: int
+    nickname: str | None
+    name: str | None
+    phone: str | None
+    avatar: str | None
+    location: str
+    fans: list[MemberFan]
+    growth: int
+    points: int
+    owed: int
+    levels: list[MemberLevel]
+    tags: list[MemberTag]
+    joined_at: Moment
+    seen_at: Moment | None
+
+
+class MemberList(Shown):
+    """A page of members, the newest first; `next` goes into `before`, null at the end."""
+
+    items: list[MemberItem]
+    next: int | None
+
+
+class MemberCount(Shown):
+    """How many members there are."""
+
+    count: int
+
+
+class TagChoice(Shown):
+    """A tag to filter by, or to put; archived ones are filtered by only."""
+
+    id: int
+    brand_id: int
+    name: str
+    category: str
+    archived: bool
+
+
+class LevelChoice(Shown):
+    """A level to filter by."""
+
+    id: int
+    brand_id: int
+    name: str
+
+
+class MemberChoices(Shown):
+    """What a filter can choose from."""
+
+    tags: list[TagChoice]
+    levels: list[LevelChoice]
+
+
+class ChoicesQuery(Taken):
+    """Of one brand, or of all that the caller works for."""
+
+    brand: RowId | None = None
+
+
+@SURFACE.get("/members", permission=READ)
+async def member_list(call: Call, query: MemberQuery) -> MemberList:
+    """会员列表."""
+    found = await listing.page(
+        call.parts.sealer,
+        query.wanted(call.within(query.brand)),
+        now=call.now,
+        before=query.before,
+        limit=query.limit + 1,
+    )
+    shown = found[: query.limit]
+    return MemberList(items=[item(call, one) for one in shown], next=shown[-1].id if len(found) > query.limit else None)
+
+
+@SURFACE.get("/members/count", permission=READ)
+async def member_count(call: Call, query: MemberQuery) -> MemberCount:
+    """符合条件的会员数."""
+    wanted = query.wanted(call.within(query.brand))
+    return MemberCount(count=await listing.count(call.parts.sealer, wanted, now=call.now))
+
+
+@SURFACE.get("/members/choices", permission=READ)
+async def member_choices(call: Call, query: ChoicesQuery) -> MemberChoices:
+    """筛选可用的标签与等级."""
+    brands = call.within(query.brand)
+    return MemberChoices(
+        tags=[TagChoice.model_validate(one) for one in await tags.words(brands)],
+        levels=[LevelChoice.model_validate(one) for one in await listing.level_choices(brands)],
+    )
+
+
+@SURFACE.download("/members/export", permission="members.export")
+async def member_export(call: Call, query: MemberQuery) -> Download:
+    """导出会员（CSV）."""
+    wanted = query.wanted(call.within(query.brand))
+    clear = call.me.may(CLEAR)
+    entry = Entry(
+        "members.exported", "members", "会员列表", query.brand, after={"filter": wanted.named, "clear": clear}
+    )
+    await audit.write(call.actor, entry, call.now)
+    day = call.now.astimezone(SHANGHAI)
+    return Download(f"会员-{day:%Y%m%d-%H%M}.csv", "text/csv; charset=utf-8", _csv(call, wanted))
+
+
+HEADINGS = (
+    "用户ID", "会员号", "昵称", "姓名", "手机号", "经验", "等级", "积分", "地域", "平台", "标签",
+    "加入时间", "最近活跃",
+)  # fmt: skip
+PLATFORMS = {"service": "公众号", "subscription": "公众号", "miniprogram": "小程序"}
+
+
+async def _csv(call: Call, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+    yield csv_text.MARK.encode() + csv_text.lines([HEADINGS])
+    async for page in listing.every(call.parts.sealer, wanted, now=call.now):
+        yield csv_text.lines(_cells(item(call, one)) for one in page)
+
+
+def _cells(one: MemberItem) -> list[object]:
+    platforms = dict.fromkeys(PLATFORMS[fan.kind] for fan in one.fans)
+    return [
+        "、".join(str(fan.id) for fan in one.fans),
+        one.id,
+        one.nickname,
+        one.name,
+        # Of a number in clear the country code of China is left out, or the plus would make it a formula.
+        None if one.phone is None else one.phone.removeprefix("+86"),
+        one.growth,
+        "、".join(level.name for level in one.levels),
+        one.points,
+        one.location,
+        "、".join(platforms),
+        "、".join(tag.name for tag in one.tags),
+        _local(one.joined_at),
+        None if one.seen_at is None else _local(one.seen_at),
+    ]
+
+
+def item(call: Call, one: PersonRow) -> MemberItem:
+    """Return a person as this caller may see them."""
+    profile = seen(call, one.profile)
+    return MemberItem.model_validate(
+        {
+            "id": one.id,
+            "nickname": profile.nickname,
+            "name": profile.name,
+            "phone": profile.phone,
+            "avatar": profile.avatar,
+            "location": profile.location,
+            "fans": one.fans,
+            "growth": one.growth,
+            "points": one.points,
+            "owed": one.owed,
+            "levels": one.levels,
+            "tags": one.tags,
+            "joined_at": one.joined_at,
+            "seen_at": one.seen_at,
+        }
+    )
+
+
+def seen(call: Call, profile: Profile) -> Profile:
+    """Return a profile with name and phone masked unless the caller may see them."""
+    if call.me.may(CLEAR):
+        return profile
+    return replace(profile, name=profile.masked_name, phone=profile.masked_phone)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), SHANGHAI)
+
+
+def _local(moment: datetime) -> str:
+    return moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
