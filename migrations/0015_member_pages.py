@@ -23,7 +23,7 @@ DROP_CHECKS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scrm", "0012_conversations")]
+    dependencies = [("scrm", "0014_conversation_staff")]
 
     initial = False
 
