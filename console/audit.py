@@ -9,10 +9,7 @@ from pydantic import BaseModel, Field
 from console.surface import SURFACE, BrandPage, Call
 from kit.clock import SHANGHAI
 from scrm.staff import audit
-from web.shapes import Moment, RowId, Text
-
-# Further away than any line, and well within what a calendar can say.
-Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
+from web.shapes import Day, Moment, RowId, Text
 
 
 class AuditQuery(BrandPage):

@@ -47,13 +47,13 @@ class SplitDone(Shown):
 
 
 @SURFACE.post("/members/{member_id}/tags", permission="members.edit", errors=[NotFound, Conflict])
-async def put_tag(call: Call, member_id: int, body: TagPut) -> Done:
+async def put_member_tag(call: Call, member_id: int, body: TagPut) -> Done:
     """给会员打标签."""
     return await _tag(call, member_id, body.tag_id, put=True)
 
 
 @SURFACE.delete("/members/{member_id}/tags/{tag_id}", permission="members.edit", errors=[NotFound])
-async def take_tag(call: Call, member_id: int, tag_id: int) -> Done:
+async def take_member_tag(call: Call, member_id: int, tag_id: int) -> Done:
     """移除会员的标签."""
     return await _tag(call, member_id, tag_id, put=False)
 

@@ -45,7 +45,8 @@ def _written_day(value: object) -> object:
 Text = Annotated[str, AfterValidator(_clean)]
 # Several lines of it.
 Lines = Annotated[str, AfterValidator(_clean_lines)]
-Day = Annotated[date, BeforeValidator(_written_day)]
+# Within these every time zone has it.
+Day = Annotated[date, BeforeValidator(_written_day), Field(ge=date(1900, 1, 1), le=date(2999, 12, 31))]
 Moment = Annotated[
     datetime,
     PlainSerializer(_to_the_second, return_type=str),

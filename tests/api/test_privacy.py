@@ -108,6 +108,8 @@ LEFT_OUT = {
     "turn",
     "assistant_call",  # what the model cost
     "assistant_usage",
+    "points_adjustment",  # the statement has the line, by the same key
+    "tag_batch_member",  # the person's tags are in it
 }
 
 
