@@ -13,7 +13,7 @@ from console.surface import SURFACE, Call
 from kit.chat import MICRO
 from scrm.assistant import phrases, reviewing
 from scrm.assistant.answers import Outcome
-from scrm.assistant.retrieval import Found, Library
+from scrm.assistant.retrieval import Found, Library, Passage
 from scrm.errors import Invalid, NotFound, Unavailable
 from scrm.replies import queries as replies
 from web.shapes import Moment, RowId, Taken, Text
@@ -30,8 +30,15 @@ class QuestionQuery(Taken):
     text: Words
 
 
+class SynonymMet(BaseModel):
+    """The question's word, and the entry's own for the same."""
+
+    asked: str
+    own: str
+
+
 class PassageFound(BaseModel):
-    """A passage that came near: `score` from 0 to 1, and why. `synonyms`: the question's word, the entry's own."""
+    """A passage that came near: `score` from 0 to 1; `matched` and `synonyms` say why."""
 
     entry_id: int
     kind: Literal["article", "qa"]
@@ -41,7 +48,7 @@ class PassageFound(BaseModel):
     score: float
     similarity: float | None
     matched: list[str]
-    synonyms: list[tuple[str, str]]
+    synonyms: list[SynonymMet]
 
 
 class RuleFirst(BaseModel):
@@ -108,16 +115,27 @@ async def try_question(call: Call, query: QuestionQuery) -> QuestionTried:
     return QuestionTried(
         verdict=found.verdict,
         seen=_seen(found, model=call.parts.model),
-        passages=[
-            PassageFound.model_validate({name: getattr(one, name) for name in PassageFound.model_fields})
-            for one in found.passages
-        ],
+        passages=[_passage(one) for one in found.passages],
         rules=[
             RuleFirst(account=account.name, pattern=rule.pattern)
             for account in await replies.accounts([brand_id])
             if account.enabled
             and (rule := replies.book_of(await replies.rules(account.id)).for_text(query.text)) is not None
         ],
+    )
+
+
+def _passage(one: Passage) -> PassageFound:
+    return PassageFound(
+        entry_id=one.entry_id,
+        kind=one.kind,
+        title=one.title,
+        anchor=one.anchor,
+        text=one.text,
+        score=one.score,
+        similarity=one.similarity,
+        matched=list(one.matched),
+        synonyms=[SynonymMet(asked=asked, own=own) for asked, own in one.synonyms],
     )
 
 

@@ -14,6 +14,20 @@ export const ACTIONS: Record<string, string> = {
   'role.added': '新建角色',
   'role.changed': '修改角色',
   'role.removed': '删除角色',
+  'knowledge.added': '新建知识',
+  'knowledge.changed': '修改知识',
+  'knowledge.published': '发布知识',
+  'knowledge.withdrawn': '撤回知识',
+  'knowledge.archived': '归档知识',
+  'knowledge.restored': '恢复知识',
+  'knowledge.imported': '导入知识',
+  'knowledge.synonyms': '修改同义词',
+  'rule.added': '新建自动回复',
+  'rule.changed': '修改自动回复',
+  'rule.removed': '删除自动回复',
+  'welcome.set': '设置欢迎语',
+  'welcome.removed': '删除欢迎语',
+  'assistant.changed': '修改智能客服设置',
 }
 
 export const GROUPS: [string, string][] = [
@@ -21,13 +35,25 @@ export const GROUPS: [string, string][] = [
   ['password.', '密码'],
   ['staff.', '员工'],
   ['role.', '角色'],
+  ['knowledge.', '知识库'],
+  ['rule.', '自动回复'],
+  ['welcome.', '欢迎语'],
+  ['assistant.', '智能客服'],
 ]
 
 const NAMES: Record<string, string> = {
   login: '登录名', name: '名称', role: '角色', brands: '品牌', skills: '技能', capacity: '同时接待', status: '状态',
   permissions: '权限', session: '会话', sessions: '设备数',
+  version: '版本', published: '粉丝看到的版本', kind: '类型', created: '新增', updated: '更新', rejected: '未导入',
+  publish: '立即发布', groups: '组数', match: '匹配方式', pattern: '关键词', reply: '回复', priority: '顺序', enabled: '启用',
+  audience: '对象', channel: '渠道', banned: '禁用词', member_calls: '每人每天次数', member_tokens: '每人每天 token',
+  calls: '每天次数', tokens: '每天 token', fen: '每天金额（分）', interests: '每天兴趣识别次数',
 }
-const VALUES: Record<string, string> = { active: '在职', disabled: '已停用' }
+const VALUES: Record<string, string> = {
+  active: '在职', disabled: '已停用', draft: '草稿', archived: '已归档', published: '已发布', qa: '问答', article: '文章',
+  exact: '完全相同', contains: '包含', regex: '正则表达式', click: '菜单点击', any: '所有人', new: '新粉丝', returning: '再次关注',
+  true: '是', false: '否',
+}
 
 function text(name: string, value: unknown): string {
   if (Array.isArray(value)) {
