@@ -12,6 +12,16 @@ import chinese_calendar
 
 from kit.clock import SHANGHAI
 
+_NAMES = {
+    "New Year's Day": "元旦",
+    "Spring Festival": "春节",
+    "Tomb-sweeping Day": "清明节",
+    "Labour Day": "劳动节",
+    "Dragon Boat Festival": "端午节",
+    "National Day": "国庆节",
+    "Mid-autumn Festival": "中秋节",
+    "Anti-Fascist 70th Day": "抗战胜利日",
+}
 # How long before the known years end that is worth a word, in days: what is awarded may mature that far ahead.
 AHEAD = 31
 
@@ -39,6 +49,15 @@ def is_working_day(day: date) -> bool:
     In a year that is not covered Monday to Friday are taken for working days.
     """
     return bool(chinese_calendar.is_workday(day)) if is_covered(day) else day.weekday() < 5
+
+
+def occasion(day: date) -> str | None:
+    """Return what the public calendar calls a day that is not as its weekday is, such as 国庆节 or 国庆节调休上班."""
+    constants = chinese_calendar.constants
+    if (worked := constants.workdays.get(day)) is not None:
+        return f"{_NAMES[worked]}调休上班"
+    rested = constants.holidays.get(day)
+    return None if rested is None else _NAMES[rested]
 
 
 def add_working_days(day: date, count: int) -> date:

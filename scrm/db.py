@@ -52,6 +52,7 @@ MODELS = [
     "scrm.assistant.answer_models",
     "scrm.conversations.models",
     "scrm.conversations.desk_models",
+    "scrm.conversations.words_models",
 ]
 
 # Postgres errors after which the same transaction may simply be run again. They arrive raw from asyncpg.

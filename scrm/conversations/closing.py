@@ -9,6 +9,7 @@ from scrm.conversations.assigning import assign
 from scrm.conversations.changes import Actor, Row, change, lock, lock_fan, lock_open, promise_broken, record
 from scrm.conversations.desk import settings_of
 from scrm.conversations.lines import say_text
+from scrm.conversations.own_words import texts_of
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid
 from scrm.pushes import silence
@@ -115,7 +116,8 @@ async def _end(
     ours = row["desk"] == "ours" or reason == "fan"
     if row["asked_at"] is not None and ours and reason != "unfollowed":
         asks = row["first_response_at"] is not None and reason != "fan"
-        text = words.closing(asks_score=asks, by_fan=reason == "fan")
+        texts = await texts_of(raw, row["account_id"])
+        text = words.closing(asks_score=asks, by_fan=reason == "fan", texts=texts)
         said = await say_text(raw, row, key_of("conversation-closing", row["id"]), "closing", text, now)
         if said.allowed and asks:
             until = now + timedelta(minutes=(await settings_of(raw, row["brand_id"])).rating_minutes)

@@ -151,7 +151,7 @@ async def _known(raw: Connection, staff_id: int) -> None:
 
 @command
 async def set_shifts(tx: Transaction, *, brand_id: int, staff_id: int, shifts: Sequence[ShiftView]) -> None:
-    """Replace all shifts of one of the staff. `ends` at or before `starts` means the next day.
+    """Replace all shifts of one of the staff at a brand. `ends` at or before `starts` means the next day.
 
     Raises Invalid naming the field of the shift that is wrong, such as `shifts.0.breaks`, and NotFound.
     """
@@ -159,7 +159,7 @@ async def set_shifts(tx: Transaction, *, brand_id: int, staff_id: int, shifts: S
     raw = tx.connection
     await _known(raw, staff_id)
     await raw.execute("SELECT pg_advisory_xact_lock(hashtext('shifts'), $1::int)", staff_id % 2**31)
-    await raw.execute("DELETE FROM shift WHERE staff_id = $1", staff_id)
+    await raw.execute("DELETE FROM shift WHERE staff_id = $1 AND brand_id = $2", staff_id, brand_id)
     await raw.executemany(
         """
         INSERT INTO shift (brand_id, staff_id, pattern, day, starts, ends, breaks)

@@ -15,6 +15,7 @@ from scrm.conversations.assigning import assign, give
 from scrm.conversations.changes import UNSURE, Row, again, change, lock, lock_fan, lock_open, record
 from scrm.conversations.desk import DeskSettings, hours_of, known_skill, renew, settings_of
 from scrm.conversations.lines import latest, say_text
+from scrm.conversations.own_words import texts_of
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid, NotFound
 from scrm.events.kinds import Appended
@@ -135,12 +136,13 @@ async def _asked_before(raw: Connection, fan_id: int, asked_by: UUID, now: datet
 
 
 async def _handoff_words(raw: Connection, row: Row, opens: datetime | None, now: datetime) -> str:
+    texts = await texts_of(raw, row["account_id"])
     if row["state"] == "staff":
-        return words.connected()
+        return texts["connected"]
     if row["promised_until"] is not None:
-        return words.promise(row["promised_until"], now)
+        return words.promise(row["promised_until"], now, texts)
     if opens is None:
-        return words.no_hours()
+        return texts["no_hours"]
     ahead = await raw.fetchval(
         """
         SELECT count(*) FROM conversation
@@ -153,7 +155,7 @@ async def _handoff_words(raw: Connection, row: Row, opens: datetime | None, now:
         row["waiting_since"],
         row["id"],
     )
-    return words.handoff(ahead)
+    return words.handoff(ahead, texts)
 
 
 async def open_one(raw: Connection, fan: Row, now: datetime, heard_since: datetime, actor: str) -> Row:

@@ -1,6 +1,7 @@
 """What fans are told around a conversation, and what they say that asks for a person or is a score."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from kit.clock import SHANGHAI
@@ -49,38 +50,38 @@ def score_of(folded: str) -> int | None:
     return (_SCORES.get(found[1]) or int(found[1])) if found else None
 
 
-def handoff(ahead: int) -> str:
-    """Return what a fan is told who has to wait; `ahead` is how many come before."""
-    if ahead == 0:
-        return "正在为您转接人工客服，请稍候，您可以先描述问题。"
-    return f"正在为您转接人工客服，前面还有 {ahead} 位，请稍候，您可以先描述问题。"
-
-
-def connected() -> str:
-    """Return what a fan is told whom somebody has at once."""
-    return "已为您接通人工客服，请直接描述您的问题。"
-
-
-def promise(until: datetime, now: datetime) -> str:
-    """Return the promise given outside service hours; `until` is when the answer will have come."""
-    return (
-        f"现在不是人工服务时间，您的问题已记下，客服会在{_moment(until, now)}前回复您。\n"
+# What is said without words of a brand's own. {人数} is how many come before, {时间} when an answer will have come.
+DEFAULTS: Mapping[str, str] = {
+    "connected": "已为您接通人工客服，请直接描述您的问题。",
+    "next": "正在为您转接人工客服，请稍候，您可以先描述问题。",
+    "queue": "正在为您转接人工客服，前面还有 {人数} 位，请稍候，您可以先描述问题。",
+    "outside": (
+        "现在不是人工服务时间，您的问题已记下，客服会在{时间}前回复您。\n"
         "您可以继续留言；回复“机器人”可由智能助手继续为您服务。"
-    )
+    ),
+    "no_hours": ("人工客服暂时不在，您的问题已记下，客服上线后会尽快回复您。\n回复“机器人”可由智能助手继续为您服务。"),
+    "rating": "本次人工服务已结束，感谢您的咨询！\n请为本次服务打分：回复 1 到 5 的数字，5 分为非常满意。",
+    "closing": "本次会话已结束，感谢您的咨询！如仍需帮助，请回复“人工”。",
+    "by_fan": "好的，已为您转回智能助手。需要时回复“人工”即可再次找到我们。",
+}
+# What has to stand in a text: a promise without its time is none.
+NEEDED: Mapping[str, str] = {"queue": "{人数}", "outside": "{时间}"}
+Texts = Mapping[str, str]
 
 
-def no_hours() -> str:
-    """Return what a fan is told when nobody can say when service begins."""
-    return "人工客服暂时不在，您的问题已记下，客服上线后会尽快回复您。\n回复“机器人”可由智能助手继续为您服务。"
+def handoff(ahead: int, texts: Texts = DEFAULTS) -> str:
+    """Return what a fan is told who has to wait; `ahead` is how many come before."""
+    return texts["next"] if ahead == 0 else texts["queue"].replace(NEEDED["queue"], str(ahead))
 
 
-def closing(*, asks_score: bool, by_fan: bool) -> str:
+def promise(until: datetime, now: datetime, texts: Texts = DEFAULTS) -> str:
+    """Return the promise given outside service hours; `until` is when the answer will have come."""
+    return texts["outside"].replace(NEEDED["outside"], _moment(until, now))
+
+
+def closing(*, asks_score: bool, by_fan: bool, texts: Texts = DEFAULTS) -> str:
     """Return the closing message."""
-    if by_fan:
-        return "好的，已为您转回智能助手。需要时回复“人工”即可再次找到我们。"
-    if asks_score:
-        return "本次人工服务已结束，感谢您的咨询！\n请为本次服务打分：回复 1 到 5 的数字，5 分为非常满意。"
-    return "本次会话已结束，感谢您的咨询！如仍需帮助，请回复“人工”。"
+    return texts["by_fan" if by_fan else "rating" if asks_score else "closing"]
 
 
 def thanks(score: int) -> str:

@@ -21,7 +21,8 @@ SUPERVISE = "inbox.supervise"
 PERMISSIONS = (
     Permission("inbox.answer", "接待会话", "客服"),
     Permission("inbox.gift", "向粉丝赠送积分", "客服"),
-    Permission(SUPERVISE, "查看全部会话、转接与排班", "客服"),
+    Permission(SUPERVISE, "查看全部会话、转接与实时看板", "客服"),
+    Permission("service.manage", "排班与客服设置", "客服"),
     Permission("knowledge.read", "查看知识库", "客服"),
     Permission("knowledge.edit", "编辑知识库", "客服"),
     Permission("assistant.manage", "设置智能客服与预算", "客服"),
@@ -58,8 +59,8 @@ BUILT_IN = {
             "客服主管",
             frozenset(
                 _AGENT
-                | {"inbox.supervise", "knowledge.edit", "assistant.manage", "members.phone", "members.edit"}
-                | {"points.adjust", "rules.edit", "reports.read"}
+                | {"inbox.supervise", "service.manage", "knowledge.edit", "assistant.manage"}
+                | {"members.phone", "members.edit", "points.adjust", "rules.edit", "reports.read"}
             ),
         ),
         BuiltIn("agent", "客服", frozenset(_AGENT)),

@@ -28,6 +28,14 @@ export const ACTIONS: Record<string, string> = {
   'welcome.set': '设置欢迎语',
   'welcome.removed': '删除欢迎语',
   'assistant.changed': '修改智能客服设置',
+  'desk.numbers': '修改客服时限',
+  'desk.texts': '修改客服话术',
+  'desk.skill': '设置技能队列',
+  'desk.skill_removed': '删除技能队列',
+  'desk.seat': '设置坐席',
+  'desk.served_by': '切换客服接待方式',
+  'desk.shifts': '修改班次',
+  'desk.day': '设置特殊日',
 }
 
 export const GROUPS: [string, string][] = [
@@ -39,6 +47,7 @@ export const GROUPS: [string, string][] = [
   ['rule.', '自动回复'],
   ['welcome.', '欢迎语'],
   ['assistant.', '智能客服'],
+  ['desk.', '排班与客服设置'],
 ]
 
 const NAMES: Record<string, string> = {
@@ -48,11 +57,15 @@ const NAMES: Record<string, string> = {
   publish: '立即发布', groups: '组数', match: '匹配方式', pattern: '关键词', reply: '回复', priority: '顺序', enabled: '启用',
   audience: '对象', channel: '渠道', banned: '禁用词', member_calls: '每人每天次数', member_tokens: '每人每天 token',
   calls: '每天次数', tokens: '每天 token', fen: '每天金额（分）', interests: '每天兴趣识别次数',
+  first_response_seconds: '首次响应（秒）', promise_minutes: '承诺时间（分钟）', unsure_minutes: '连续答不上（分钟）', rating_minutes: '评价有效（分钟）',
+  idle_minutes: '自动结束（分钟）', connected: '话术：已接通', next: '话术：下一位', queue: '话术：排队', outside: '话术：非服务时间', no_hours: '话术：没有排班',
+  rating: '话术：请评价', closing: '话术：结束', by_fan: '话术：取消排队', title: '名称', wechat: '微信客服接待', shifts: '班次', day: '日期', note: '备注',
 }
 const VALUES: Record<string, string> = {
   active: '在职', disabled: '已停用', draft: '草稿', archived: '已归档', published: '已发布', qa: '问答', article: '文章',
   exact: '完全相同', contains: '包含', regex: '正则表达式', click: '菜单点击', any: '所有人', new: '新粉丝', returning: '再次关注',
   true: '是', false: '否',
+  workday: '上班', restday: '休息', closed: '停止服务',
 }
 
 function text(name: string, value: unknown): string {

@@ -2,12 +2,13 @@
 
 from datetime import UTC, date, timedelta
 
+import chinese_calendar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kit import workdays
-from kit.workdays import add_working_days, is_working_day, natural_days_after, working_days_after
+from kit.workdays import add_working_days, is_working_day, natural_days_after, occasion, working_days_after
 from tests.points.house import shanghai
 
 # 国务院办公厅关于2026年部分节假日安排的通知: off from … to …, and the weekend days that are worked instead.
@@ -95,3 +96,21 @@ def test_exactly_that_many_working_days_lie_between(start: date, count: int) -> 
 def test_working_days_are_never_shorter_than_natural_days(minutes: int, count: int) -> None:
     moment = shanghai("2025-01-01 00:00") + timedelta(minutes=minutes)
     assert working_days_after(moment, count) >= natural_days_after(moment, count)
+
+
+def test_a_day_that_is_not_as_its_weekday_is_has_a_name() -> None:
+    days = {
+        date(2026, 10, 1): "国庆节",
+        date(2026, 9, 20): "国庆节调休上班",
+        date(2026, 3, 9): None,
+        date(2026, 3, 14): None,
+    }
+    assert {day: occasion(day) for day in days} == days
+
+
+def test_every_holiday_of_the_calendar_has_a_chinese_name() -> None:
+    calendar = chinese_calendar.constants
+    for day in (*calendar.holidays, *calendar.workdays):
+        name = occasion(day)
+        assert name is not None
+        assert all("\u4e00" <= letter <= "\u9fff" for letter in name)
