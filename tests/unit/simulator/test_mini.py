@@ -1,13 +1,16 @@
 """The WeChat client around a mini-program: its codes, and requests that reach its own server and nothing else."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
+import zxingcpp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from PIL import Image
 
 from simulator.server import SimulatorServer
 from simulator.testing import running
@@ -215,3 +218,18 @@ async def test_the_server_is_a_setting(session: aiohttp.ClientSession, server: S
         assert (answer.status, (await answer.json())["field"]) == (400, "server")
     async with session.post(f"{server.url}/sim/accounts", json=body | {"server": "http://127.0.0.1:8300"}) as answer:
         assert (answer.status, (await answer.json())["server"]) == (200, "http://127.0.0.1:8300")
+
+
+async def test_a_code_leads_to_the_mini_program_with_what_it_was_asked_for(
+    session: aiohttp.ClientSession, server: SimulatorServer, mini: Account
+) -> None:
+    root = f"{server.url}/phone/api/mini"
+    async with session.get(f"{root}/{mini.appid}/code", params={"invited_by": "K7", "from": "茶"}) as answer:
+        assert answer.content_type == "image/png"
+        (code,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(await answer.read())))
+    assert code.text == f"{server.url}/phone/#/{mini.appid}//mini?invited_by=K7&from=%E8%8C%B6"
+    official = server.world.add_account("service")
+    refused = {f"{official.appid}/code": 404, "none/code": 404, f"{mini.appid}/code?q={'x' * 511}": 400}
+    for path, status in refused.items():
+        async with session.get(f"{root}/{path}") as answer:
+            assert answer.status == status, path
