@@ -16,7 +16,7 @@ from app.processes import orphaned
 from app.services import Services, services
 from app.settings import Settings
 from bot.callback import Callback
-from bot.door import Doors
+from bot.door import IDLE_SECONDS, Doors
 from kit.state import StateUnavailable
 from scrm import db
 from scrm.errors import Unavailable
@@ -174,7 +174,11 @@ async def listening(
     """
     callback = Callback(opened.directory, opened.engine, opened.clock, opened.sealer)
     runner = web.AppRunner(
-        create_app(opened, callback), access_log=None, handle_signals=False, shutdown_timeout=stop_seconds
+        create_app(opened, callback),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=stop_seconds,
+        keepalive_timeout=IDLE_SECONDS,
     )
     await runner.setup()
     try:

@@ -94,10 +94,10 @@ class Callback:
 
     async def answer(self, served: Served, query: Mapping[str, str], body: bytes, arrived: float) -> Answer:
         """Return what to answer a push with, whatever it is; `arrived` is the loop's time at which it came."""
-        if is_probe(body):
-            return SUCCESS
-        now = int(self._clock.now().timestamp())
         try:
+            if is_probe(body):
+                return SUCCESS
+            now = int(self._clock.now().timestamp())
             try:
                 opened = served.envelope.open(body, query, now)
             except MalformedPush as error:

@@ -22,10 +22,16 @@ from kit.clock import Clock
 from kit.tasks import Tasks
 from web.problems import REQUEST_ID
 
+# Longer than the connections of proxies in front of us may idle (nginx and cloud balancers: 60 s), so that it is they
+# who close: a push sent into a closing connection would be lost on its way.
+IDLE_SECONDS = 75.0
+# A longer head is aiohttp's to refuse.
+HEAD_MOST = 8190
+
 # Headers that say how a message is to be read, but for its length, are aiohttp's to weigh. Of the query only what
 # stands for itself; WeChat's own is never escaped. Nothing here matches in two ways, so it takes linear time.
 _HEADERS = (
-    rb"(?:(?!(?i:transfer-|trailer|expect|upgrade|content-(?:length|encoding)|connection:(?! *keep-alive\r)))"
+    rb"(?:(?!(?i:transfer-|trailer|expect|upgrade|proxy-|content-(?:length|encoding)|connection:(?! *keep-alive\r)))"
     rb"[A-Za-z0-9-]++:[\x20-\x7e]*+\r\n)*+"
 )
 _PUSH = re.compile(
@@ -43,16 +49,20 @@ class Doors:
     `inside` is what the rest of the requests are for, such as `web.AppRunner.server`.
     """
 
-    def __init__(self, callback: Callback, inside: web.Server, clock: Clock, tasks: Tasks) -> None:
+    def __init__(
+        self, callback: Callback, inside: web.Server, clock: Clock, tasks: Tasks, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
         self.callback = callback
         self.inside = inside
         self.tasks = tasks
+        self.idle_seconds = idle_seconds
         self._clock = clock
         self.open: set[_Door] = set()
         self.busy: set[asyncio.Task[None]] = set()
         self.closing = False
         self.loop = asyncio.get_running_loop()
         self._date = (0, "")
+        self._sweeping = self.loop.call_later(idle_seconds / 4, self._sweep)
 
     def __call__(self) -> asyncio.Protocol:
         """Return the protocol of a new connection."""
@@ -61,10 +71,17 @@ class Doors:
     async def close(self, seconds: float) -> None:
         """Close what waits for a next push, and let open pushes be answered, for at most `seconds`."""
         self.closing = True
+        self._sweeping.cancel()
         for door in list(self.open):
-            door.close_if_idle()
+            door.close_if_idle(self.loop.time())
         if self.busy:
             await asyncio.wait(self.busy, timeout=seconds)
+
+    def _sweep(self) -> None:
+        """Close what has been idle: whoever connects and says nothing must not use our sockets up."""
+        for door in list(self.open):
+            door.close_if_idle(self.loop.time() - self.idle_seconds)
+        self._sweeping = self.loop.call_later(self.idle_seconds / 4, self._sweep)
 
     def http(self, answer: Answer) -> bytes:
         """Return an answer as it goes over the wire."""
@@ -86,11 +103,14 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 class _Door(asyncio.Protocol):
     """One connection: one push at a time."""
 
-    __slots__ = ("_busy", "_doors", "_next", "_transport")
+    __slots__ = ("_busy", "_doors", "_full", "_idle_since", "_next", "_transport")
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
         self._busy = False
+        # Whoever is there does not read their answers.
+        self._full = False
+        self._idle_since = doors.loop.time()
         # What came before the answer to what came before it was out.
         self._next = b""
 
@@ -106,23 +126,37 @@ class _Door(asyncio.Protocol):
         self._doors.open.discard(self)
 
     def pause_writing(self) -> None:
+        self._full = True
         self._transport.pause_reading()  # who does not read answers is not asked for more
 
     def resume_writing(self) -> None:
-        self._transport.resume_reading()
-
-    def close_if_idle(self) -> None:
+        self._full = False
         if not self._busy:
+            self._go_on()
+
+    def close_if_idle(self, since: float) -> None:
+        """Close unless a push is being answered or the last one was after `since`, by the loop's time."""
+        if self._busy or self._idle_since > since:
+            return
+        if self._full:
+            self._transport.abort()  # an answer that nobody reads would keep it open for ever
+        else:
             self._transport.close()
 
+    def _go_on(self) -> None:
+        data, self._next = self._next, b""
+        self._transport.resume_reading()
+        if data:
+            self.data_received(data)
+
     def data_received(self, data: bytes) -> None:
-        if self._busy:
+        if self._busy or self._full:
             self._next += data
             self._transport.pause_reading()
             return
         found = _PUSH.match(data)
         served = self._doors.callback.served(int(found[1])) if found else None
-        if found is None or served is None or not len(data) - found.end() == int(found[3]) <= MAX_BODY:
+        if found is None or served is None or not _is_whole(found, data):
             self._to_aiohttp(data)
             return
         query: dict[str, str] = {}
@@ -139,19 +173,18 @@ class _Door(asyncio.Protocol):
         doors, transport = self._doors, self._transport
         try:
             answer = await doors.callback.answer(served, query, body, arrived)
-        except asyncio.CancelledError:
+        except BaseException:
             transport.close()  # no answer will come; who waits for it is told so
             raise
         if transport.is_closing():
             return
         transport.write(doors.http(answer))
         self._busy = False
+        self._idle_since = doors.loop.time()
         if doors.closing:
             transport.close()
-        elif self._next:
-            data, self._next = self._next, b""
-            transport.resume_reading()
-            self.data_received(data)
+        elif self._next and not self._full:
+            self._go_on()
 
     def _to_aiohttp(self, data: bytes) -> None:
         self._doors.open.discard(self)
@@ -159,3 +192,13 @@ class _Door(asyncio.Protocol):
         self._transport.set_protocol(inside)
         inside.connection_made(self._transport)
         inside.data_received(data)
+
+
+def _is_whole(found: re.Match[bytes], data: bytes) -> bool:
+    """Say whether a head that matched is of usual length, for one host, and followed by its body and nothing else."""
+    end = found.end()
+    return (
+        end <= HEAD_MOST
+        and len(data) - end == int(found[3]) <= MAX_BODY
+        and data[:end].lower().count(b"\r\nhost:") == 1
+    )

@@ -103,7 +103,7 @@ async def test_both_ways_refuse_alike(house: House, account: Account) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["Connection=close", "Connection=keep-alive, Upgrade", "Trailer=X", "Via=1.1 \t proxy"],
+    ["Connection=close", "Proxy-Connection=close", "Connection=keep-alive, Upgrade", "Trailer=X", "Via=1.1 \t proxy"],
 )
 async def test_a_doubtful_header_is_left_to_aiohttp(house: House, account: Account, header: str) -> None:
     server = await house.server(ANSWERS)
