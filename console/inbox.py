@@ -145,7 +145,7 @@ class AccountName(BaseModel):
     appid: str
 
 
-class DeskView(BaseModel):
+class InboxDesk(BaseModel):
     """What the inbox needs around its lists."""
 
     skills: list[SkillItem]
@@ -183,7 +183,7 @@ async def inbox_counts(call: Call, query: BrandQuery) -> InboxCounts:
 
 
 @SURFACE.get("/inbox/desk", permission=ANSWER, errors=[Invalid, NotFound])
-async def inbox_desk(call: Call, query: BrandQuery) -> DeskView:
+async def inbox_desk(call: Call, query: BrandQuery) -> InboxDesk:
     """技能组、在线同事与公众号."""
     brand_id = call.brand(query.brand)
     seats = await queries.present(brand_id=brand_id, now=call.now)
@@ -191,7 +191,7 @@ async def inbox_desk(call: Call, query: BrandQuery) -> DeskView:
     accounts = await db.fetch(
         "SELECT id, name, kind, appid FROM account WHERE brand_id = $1 AND enabled ORDER BY id", brand_id
     )
-    return DeskView(
+    return InboxDesk(
         skills=[SkillItem(name=one["name"], title=one["title"]) for one in await desk_queries.skills(brand_id)],
         colleagues=[Colleague(**seat, name=names[seat["staff_id"]]) for seat in seats if seat["staff_id"] in names],
         accounts=[AccountName.model_validate(dict(row)) for row in accounts],

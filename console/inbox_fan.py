@@ -27,7 +27,7 @@ EVENTS = 20
 _TALK = ("wechat.text", "conversation.")
 
 
-class TagItem(BaseModel):
+class FanTag(BaseModel):
     """A tag on the person, or one that could be."""
 
     id: int
@@ -83,8 +83,8 @@ class FanPanel(BaseModel):
     level: str | None
     next_level: str | None
     missing: int
-    tags: list[TagItem]
-    known_tags: list[TagItem]
+    tags: list[FanTag]
+    known_tags: list[FanTag]
     interests: list[InterestItem]
     intents: list[str]
     events: list[Happened]
@@ -135,9 +135,9 @@ async def fan_panel(call: Call, conversation_id: int) -> FanPanel:
         level=standing.level.name if standing else None,
         next_level=standing.next.name if standing and standing.next else None,
         missing=standing.missing if standing else 0,
-        tags=[TagItem(id=one.tag_id, name=one.name, category=one.category) for one in worn],
+        tags=[FanTag(id=one.tag_id, name=one.name, category=one.category) for one in worn],
         known_tags=[
-            TagItem(id=one.id, name=one.name, category=one.category)
+            FanTag(id=one.id, name=one.name, category=one.category)
             for one in await tags.of_brand(brand_id)
             if not one.archived
         ],

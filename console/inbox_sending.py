@@ -101,7 +101,7 @@ class DraftBody(Taken):
     question: Annotated[Lines, Field(max_length=500)] = ""
 
 
-class Source(BaseModel):
+class DraftSource(BaseModel):
     """An entry of the knowledge base that a draft stands on."""
 
     entry_id: int
@@ -115,7 +115,7 @@ class Draft(BaseModel):
     title: str
     question: str
     outcome: str
-    sources: list[Source]
+    sources: list[DraftSource]
 
 
 @SURFACE.post("/inbox/{conversation_id}/messages", permission=ANSWER, errors=ERRORS)
@@ -230,7 +230,7 @@ async def draft(call: Call, conversation_id: int, body: DraftBody) -> Draft:
         title="" if text else "知识库里没有找到合适的答案",
         question=question,
         outcome=record.outcome,
-        sources=[Source(entry_id=one["entry_id"], title=one["title"]) for one in record.passages],
+        sources=[DraftSource(entry_id=one["entry_id"], title=one["title"]) for one in record.passages],
     )
 
 

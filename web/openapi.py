@@ -61,6 +61,8 @@ def document(
             models.append((endpoint.result, "serialization"))
     # No model is both taken and given, so each has one name.
     _, schemas = models_json_schema(list(dict.fromkeys(models)), ref_template="#/components/schemas/{model}")
+    if doubles := [name for name in schemas.get("$defs", {}) if "__" in name]:
+        raise ValueError(f"two models of one name: {', '.join(doubles)}")
     paths: dict[str, Any] = {}
     outer = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
