@@ -1,6 +1,5 @@
 """Profile, invitations and the rights of the person, on the phone in a real browser."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -199,17 +198,23 @@ async def test_what_one_fan_was_sent_is_not_the_next_ones(hand: Hand, club: Club
 
 async def test_a_copy_of_everything_is_shown_and_downloaded(hand: Hand, club: Club) -> None:
     await hand.member("小雨")
-    # More than a page of the copy holds.
-    lines = range(1, 506)
-    await asyncio.gather(*(club.earn("小雨", n, f"line {n}", f"第 {n} 次") for n in lines))
+    await club.earn("小雨", 7)
+    # More days than a page of the copy holds.
+    mine = await club.fan("小雨")
+    days = [club.clock.now().date() - timedelta(days=n) for n in range(505)]
+    await club.house.rows(
+        "INSERT INTO checkin (event_key, member_id, account_id, fan_id, day, kind, occurred_at)"
+        " SELECT gen_random_uuid(), $1, $2, $3, day, 'done', $4 FROM unnest($5::date[]) AS day",
+        *(mine.member_id, mine.account_id, mine.id, club.clock.now(), days),
+    )
     await hand.tap("mini-tab-Mine", "entry-Profile")
     await hand.at("profile-name").fill("陈小雨")
     await hand.tap("profile-save")
     await hand.see("notice-line", "资料已保存")
     await hand.tap("mini-back", "entry-Privacy", "copy-read")
-    await hand.at("copy-statement").locator("summary").click()
-    await expect(hand.at("copy-statement")).to_contain_text("505 条")
-    await expect(hand.at("copy-statement")).to_contain_text("这里显示前 20 条，其余在文件里。")
+    await hand.at("copy-checkins").locator("summary").click()
+    await expect(hand.at("copy-checkins")).to_contain_text("505 条")
+    await expect(hand.at("copy-checkins")).to_contain_text("这里显示前 20 条，其余在文件里。")
     await expect(hand.at("request-log").locator("li").filter(has_text="/me/export")).to_have_count(2)
     async with hand.page.expect_download() as coming:
         await hand.tap("copy-save")
@@ -217,7 +222,9 @@ async def test_a_copy_of_everything_is_shown_and_downloaded(hand: Hand, club: Cl
     assert file.suggested_filename == "青屿会员-个人信息-2026-03-09.json"
     held = {part["name"]: part["items"] for part in json.loads((await file.path()).read_text())["sections"]}
     assert [one["name"] for one in held["profile"]] == ["陈小雨"]
-    assert sorted(line["amount"] for line in held["statement"]) == list(lines)
+    assert [line["amount"] for line in held["statement"]] == [7]
+    assert {one["day"] for one in held["checkins"]} == {str(day) for day in days}
+    assert len(held["checkins"]) == 505
     assert [one["openid"] for one in held["accounts"]] == [
         club.wechat.world.thread(club.mini.appid, club.person("小雨").id).openid
     ]
