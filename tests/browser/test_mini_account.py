@@ -11,7 +11,6 @@ from PIL import Image
 from playwright.async_api import Browser, BrowserContext, ViewportSize, expect
 
 from kit.clock import ManualClock
-from scrm.points.rulebook import install_preset
 from tests.browser.club import Club, Hand, open_club
 
 pytestmark = pytest.mark.browser
@@ -117,7 +116,6 @@ async def invite(hand: Hand, to: str) -> None:
 
 
 async def test_a_friend_comes_through_a_card_and_both_earn(hand: Hand, club: Club) -> None:
-    await install_preset(club.brand_id, "zippo", club.clock.now() - timedelta(days=1))
     await hand.pick_up("小红")
     await hand.member("小雨")
     await invite(hand, "小红")
