@@ -1,14 +1,23 @@
 """Replies as data: what a rule or a welcome text may hold, checked when it is written."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from scrm.errors import Invalid
 
 
 class _Content(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: str) -> str:
+        # Neither can be stored or sent, and nobody types them: NUL, and halves of characters.
+        if re.search(r"[\x00\ud800-\udfff]", value):
+            raise ValueError("control characters")
+        return value
 
 
 class Text(_Content):
@@ -31,8 +40,9 @@ class News(_Content):
     type: Literal["news"]
     title: str = Field(min_length=1, max_length=128)
     description: str = Field(default="", max_length=512)
-    pic_url: str = Field(default="", max_length=1024)
-    url: str = Field(min_length=1, max_length=1024)
+    # Whoever shows a card, a fan's phone or the staff's inbox, opens it: addresses, never javascript.
+    pic_url: str = Field(default="", max_length=1024, pattern=r"^(https?://|$)")
+    url: str = Field(min_length=1, max_length=1024, pattern=r"^https?://")
 
 
 class MiniProgramCard(_Content):
