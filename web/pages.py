@@ -52,5 +52,8 @@ def single_page(name: str, folder: Path, *, https: bool) -> list[web.RouteDef]:
 
 
 def _file(folder: Path, path: str) -> Path | None:
-    target = (folder / path).resolve()
-    return target if target.is_relative_to(folder.resolve()) and target.is_file() else None
+    try:
+        target = (folder / path).resolve()
+        return target if target.is_relative_to(folder.resolve()) and target.is_file() else None
+    except (ValueError, OSError):  # no name a file can have: a NUL in it, half a character, or far too long
+        return None
