@@ -122,7 +122,7 @@ async def requeue(raw: Connection, row: Row, now: datetime) -> None:
 
 
 _ABSENT = """
-SELECT c.* FROM conversation c LEFT JOIN seat s ON s.staff_id = c.staff_id
+SELECT c.* FROM conversation c LEFT JOIN seat s ON s.staff_id = c.staff_id AND s.brand_id = c.brand_id
 WHERE c.state = 'staff' AND c.desk = 'ours' AND (c.snoozed_until IS NULL OR c.snoozed_until <= $1)
   AND (s.present_until IS NULL OR s.present_until <= $1)
 ORDER BY c.id LIMIT $2
@@ -132,7 +132,10 @@ FOR NO KEY UPDATE OF c SKIP LOCKED
 
 @command
 async def requeue_absent(tx: Transaction, *, now: datetime, limit: int = BATCH) -> int:
-    """Take conversations back from owners whose lease is over; returns how many. What sleeps stays until it wakes."""
+    """Take conversations back from owners whose lease is over, or whose seat is another brand's; returns how many.
+
+    What sleeps stays until it wakes.
+    """
     rows = await tx.connection.fetch(_ABSENT, now, limit)
     for row in rows:
         await requeue(tx.connection, row, now)

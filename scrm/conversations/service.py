@@ -24,6 +24,10 @@ from scrm.pushes import silence
 
 Reason = Literal["asked", "unsure", "rule", "pulled", "wechat"]
 LONGEST_SNOOZE = timedelta(days=30)
+# What belongs to one time that a person is asked for: who comes back from the bot asks anew.
+_ANEW = dict.fromkeys(
+    ("assigned_at", "first_response_at", "alarmed_at", "promised_until", "promise_risked_at", "promise_broken_at")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +88,19 @@ async def _request(
     opens = now if theirs else (await hours_of(raw, row["brand_id"])).opens(now)
     # WeChat's own desk has its own clocks.
     promised, due = (None, None) if theirs else _times(settings, opens, now)
-    await change(
-        raw,
-        row["id"],
-        state="waiting",
-        desk="wechat" if theirs else "ours",
-        reason=reason,
-        skill=skill,
-        asked_by=asked_by,
-        asked_at=now,
-        waiting_since=now,
-        priority=0,
-        promised_until=promised,
-        answer_due_at=due,
-        alarmed_at=None,
-    )
+    asked: dict[str, object] = {
+        "state": "waiting",
+        "desk": "wechat" if theirs else "ours",
+        "reason": reason,
+        "skill": skill,
+        "asked_by": asked_by,
+        "asked_at": now,
+        "waiting_since": now,
+        "priority": 0,
+        "promised_until": promised,
+        "answer_due_at": due,
+    }
+    await change(raw, row["id"], **(_ANEW | asked))
     await silence.begin(raw, fan_id)
     await record(
         raw, row, "handed_over", "bot" if reason in {"rule", "unsure"} else "fan", now, reason=reason, skill=skill
@@ -253,8 +255,9 @@ async def _take(raw: Connection, row: Row, staff_id: int, now: datetime) -> None
             return
         raise Conflict("会话已被其他客服接待", code="taken")
     if row["state"] == "bot":
-        await change(raw, row["id"], reason="pulled", asked_at=now)
+        await change(raw, row["id"], **_ANEW, reason="pulled", asked_at=now)
         await silence.begin(raw, row["fan_id"])
+        row = await again(raw, row["id"])
     await give(raw, row, staff_id, now)
     # Whoever takes something is there, whatever their browser's lease says.
     await renew(raw, staff_id, now)
