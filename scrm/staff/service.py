@@ -155,13 +155,19 @@ async def reset_password(
     _not_above(by, who.permissions)
     first = password or made_up()
     check(first, login=who.login)
-    await _reset(actor, who, await passwords.hash(first), password is None, now)
+    await _reset(actor, by, staff_id, await passwords.hash(first), password is None, now)
     return first
 
 
 @command
-async def _reset(tx: Transaction, actor: Actor, who: StaffView, stored: str, must_change: bool, now: datetime) -> None:
+async def _reset(
+    tx: Transaction, actor: Actor, by: Caller | None, staff_id: int, stored: str, must_change: bool, now: datetime
+) -> None:
     raw = tx.connection
+    # Asked again, while nobody can be changed: they may have risen above `by` while the password was worked on.
+    await raw.execute("SELECT FROM role WHERE code = 'admin' FOR NO KEY UPDATE")
+    who = await within_reach(by, staff_id)
+    _not_above(by, who.permissions)
     await Staff.filter(id=who.id).update(password_hash=stored, must_change=must_change)
     await sessions.revoke(raw, who.id, why="password", now=now)
     entry = Entry("password.reset", f"staff:{who.id}", who.name, _one(who.brands))
@@ -194,6 +200,9 @@ async def _allowed(raw: Connection, by: Caller | None, given: Given) -> RoleView
     """Return the role, when `by` may give it, and the brands."""
     role = await role_for(by, given.role_id)
     _not_above(by, role.permissions)
+    if role.brand_id is not None and (given.brands is None or set(given.brands) != {role.brand_id}):
+        # Whoever manages that brand may change it, and would with it change what somebody may do elsewhere.
+        raise Invalid("这个角色只用于另一个品牌", field="role_id")
     if given.brands is None:
         if by is not None and by.brands is not None:
             raise Forbidden("您只能为自己负责的品牌添加员工", code="beyond_brands", field="brands")
@@ -204,8 +213,6 @@ async def _allowed(raw: Connection, by: Caller | None, given: Given) -> RoleView
     reach = known if by is None or by.brands is None else known & by.brands
     if not given.brands or not set(given.brands) <= reach:
         raise Invalid("请选择您负责的品牌，至少一个", field="brands")
-    if role.brand_id is not None and set(given.brands) != {role.brand_id}:
-        raise Invalid("这个角色只用于另一个品牌", field="role_id")
     return role
 
 

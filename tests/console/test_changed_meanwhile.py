@@ -1,0 +1,48 @@
+"""Rights that change while a request is under way, and roles that would reach beyond the brand they belong to."""
+
+import asyncio
+
+from scrm.staff import service
+from scrm.staff.service import Given
+from scrm.staff.audit import COMMAND_LINE
+from tests.console.conftest import PASSWORD, Office
+from tests.console.test_reach import body_of, role_named
+
+
+async def test_a_password_is_not_reset_for_somebody_who_rose_meanwhile(office: Office) -> None:
+    """The password is worked on for a while, longer when many sign in: the target may become an administrator."""
+    mine, _ = office.brands
+    boss, clerk = (
+        await office.signed_in("admin"),
+        await office.signed_in("viewer", [mine], permissions=["staff.manage"]),
+    )
+    rising = await office.signed_in("viewer", [mine], permissions=[])
+    who = await rising.me()
+    admin = await role_named(boss, "管理员")
+    body = await body_of(boss, who)
+    turns = office.passwords._turns
+    for _ in range(3):
+        await turns.acquire()
+    resetting = asyncio.create_task(clerk.post(f"/staff/{who}/password"))
+    while not turns._waiters:
+        await asyncio.sleep(0.01)
+    assert (await boss.call("PUT", f"/staff/{who}", body | {"role_id": admin, "brands": None})).status == 204
+    for _ in range(3):
+        turns.release()
+    assert (await resetting).said == (404, "not_found")
+    assert (await rising.get("/me")).status == 200
+    assert (await rising.try_in(PASSWORD)).status == 200
+    assert "password.reset" not in [action for action, _ in await office.trail()]
+
+
+async def test_a_brands_role_is_for_nobody_of_all_brands(office: Office) -> None:
+    """Its managers could otherwise give somebody of every brand rights over brands that are not theirs."""
+    mine, _ = office.brands
+    boss = await office.signed_in("admin")
+    made = await boss.post("/roles", {"name": "门店", "permissions": ["inbox.answer"], "brand_id": mine})
+    new = {"login": "new.one", "name": "新人", "role_id": made.body["id"], "brands": None}
+    refused = await boss.post("/staff", new)
+    assert (refused.status, refused.body["field"]) == (422, "role_id")
+    assert (await boss.post("/staff", new | {"brands": [mine]})).status == 201
+    await boss.get("/staff")
+    assert await office.rows("SELECT 1 FROM staff WHERE all_brands AND role_id = $1", made.body["id"]) == []
