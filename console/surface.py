@@ -184,9 +184,16 @@ class Guard:
         if origin is None:
             foreign = request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}
         else:
-            foreign = urlsplit(origin).netloc not in {request.host, self._ours}
+            foreign = _netloc(origin) not in {request.host, self._ours}
         if foreign:
             raise Forbidden("请求来自别的网站，已拒绝", code="cross_origin")
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # such as "http://["
+        return None
 
 
 def _readable(header: str) -> str:

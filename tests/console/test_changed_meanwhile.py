@@ -2,9 +2,7 @@
 
 import asyncio
 
-from scrm.staff import service
-from scrm.staff.service import Given
-from scrm.staff.audit import COMMAND_LINE
+from tests.bot.house import until
 from tests.console.conftest import PASSWORD, Office
 from tests.console.test_reach import body_of, role_named
 
@@ -24,8 +22,7 @@ async def test_a_password_is_not_reset_for_somebody_who_rose_meanwhile(office: O
     for _ in range(3):
         await turns.acquire()
     resetting = asyncio.create_task(clerk.post(f"/staff/{who}/password"))
-    while not turns._waiters:
-        await asyncio.sleep(0.01)
+    await until(lambda: _waits(turns))
     assert (await boss.call("PUT", f"/staff/{who}", body | {"role_id": admin, "brands": None})).status == 204
     for _ in range(3):
         turns.release()
@@ -33,6 +30,10 @@ async def test_a_password_is_not_reset_for_somebody_who_rose_meanwhile(office: O
     assert (await rising.get("/me")).status == 200
     assert (await rising.try_in(PASSWORD)).status == 200
     assert "password.reset" not in [action for action, _ in await office.trail()]
+
+
+async def _waits(turns: asyncio.Semaphore) -> bool:
+    return bool(turns._waiters)
 
 
 async def test_a_brands_role_is_for_nobody_of_all_brands(office: Office) -> None:

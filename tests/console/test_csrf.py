@@ -32,6 +32,8 @@ async def test_a_write_without_the_sessions_own_token_is_refused(office: Office)
         ({"Origin": "null"}, 403),
         ({"Origin": "http://127.0.0.1:8300.evil.example"}, 403),
         ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Origin": "//127.0.0.1:8300.evil.example]"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
     ],
