@@ -453,9 +453,10 @@ def _next(shown: list[Any], found: list[Any]) -> int | None:
 
 
 def _shown(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return of a payload what staff have use for: short words and numbers, no ids of platforms, no nested data."""
+    """Return of a payload what staff have use for: words, numbers and lists of words; no ids of platforms."""
     return {
         name: value
         for name, value in payload.items()
-        if isinstance(value, (str, int, bool)) and not name.endswith(("_id", "id", "key", "url", "ticket"))
+        if not name.endswith(("id", "url", "ticket"))
+        and (isinstance(value, (str, int)) or (isinstance(value, list) and all(isinstance(one, str) for one in value)))
     }

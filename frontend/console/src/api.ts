@@ -55,7 +55,8 @@ function key(): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
-function addressOf(path: string, given: { path?: object; query?: object } | undefined): string {
+/** The address of an operation with its values filled in. */
+export function addressOf(path: string, given: { path?: object; query?: object } | undefined): string {
   const values = Object.entries(given?.path ?? {})
   const filled = values.reduce((text, [name, value]) => text.replace(`{${name}}`, encodeURIComponent(value)), path)
   const query = new URLSearchParams()

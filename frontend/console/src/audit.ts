@@ -36,6 +36,16 @@ export const ACTIONS: Record<string, string> = {
   'desk.served_by': '切换客服接待方式',
   'desk.shifts': '修改班次',
   'desk.day': '设置特殊日',
+  'members.exported': '导出会员',
+  'member.tagged': '给会员打标签',
+  'member.untagged': '移除会员标签',
+  'member.split': '拆分会员',
+  'points.adjusted': '人工调整积分',
+  'tag.added': '新建标签',
+  'tag.changed': '修改标签',
+  'tag.archived': '停用标签',
+  'tag.batch_begun': '批量打标签',
+  'tag.batch_undone': '撤销批量标签',
 }
 
 export const GROUPS: [string, string][] = [
@@ -48,6 +58,10 @@ export const GROUPS: [string, string][] = [
   ['welcome.', '欢迎语'],
   ['assistant.', '智能客服'],
   ['desk.', '排班与客服设置'],
+  ['member.', '会员'],
+  ['members.', '会员导出'],
+  ['points.', '积分'],
+  ['tag.', '标签'],
 ]
 
 const NAMES: Record<string, string> = {
@@ -60,11 +74,14 @@ const NAMES: Record<string, string> = {
   first_response_seconds: '首次响应（秒）', promise_minutes: '承诺时间（分钟）', unsure_minutes: '连续答不上（分钟）', rating_minutes: '评价有效（分钟）',
   idle_minutes: '自动结束（分钟）', connected: '话术：已接通', next: '话术：下一位', queue: '话术：排队', outside: '话术：非服务时间', no_hours: '话术：没有排班',
   rating: '话术：请评价', closing: '话术：结束', by_fan: '话术：取消排队', title: '名称', wechat: '微信客服接待', shifts: '班次', day: '日期', note: '备注',
+  tag: '标签', category: '分类', action: '操作', filter: '筛选项', total: '人数', changed: '变动人数', clear: '含完整姓名手机号',
+  asset: '种类', amount: '数额', reason: '原因', evidence: '证据', members: '会员', merge: '合并',
 }
 const VALUES: Record<string, string> = {
   active: '在职', disabled: '已停用', draft: '草稿', archived: '已归档', published: '已发布', qa: '问答', article: '文章',
   exact: '完全相同', contains: '包含', regex: '正则表达式', click: '菜单点击', any: '所有人', new: '新粉丝', returning: '再次关注',
   true: '是', false: '否',
+  put: '打上', take: '移除', points: '积分', growth: '经验', unionid: 'UnionID', phone: '手机号',
   workday: '上班', restday: '休息', closed: '停止服务',
 }
 

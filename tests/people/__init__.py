@@ -1,0 +1,1 @@
+"""People as staff look for them, on a real database."""
