@@ -72,7 +72,7 @@ async def _tag(call: Call, member_id: int, tag_id: int, *, put: bool) -> Done:
 
     action = "member.tagged" if put else "member.untagged"
     entry = Entry(action, f"member:{who.id}", f"会员 {who.id}", tag.brand_id, after={"tag": tag.name})
-    return Done(changed=await audit.along(call.actor, change, lambda _: entry, call.now))
+    return Done(changed=await audit.along(call.actor, change, lambda changed: entry if changed else None, call.now))
 
 
 @SURFACE.post("/members/{member_id}/points", permission="points.adjust", errors=[NotFound, NotEnough, Conflict])
@@ -96,7 +96,7 @@ async def adjust_points(call: Call, member_id: int, body: Adjustment) -> Done:
 
     after = {"asset": body.asset, "amount": body.amount, "reason": body.reason}
     entry = Entry("points.adjusted", f"member:{who.id}", f"会员 {who.id}", body.brand_id, after=after)
-    return Done(changed=await audit.along(call.actor, change, lambda _: entry, call.now))
+    return Done(changed=await audit.along(call.actor, change, lambda changed: entry if changed else None, call.now))
 
 
 @SURFACE.post("/members/{member_id}/merges/{merge_id}/split", permission="members.edit", errors=[NotFound])

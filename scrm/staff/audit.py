@@ -100,12 +100,11 @@ async def along(
 ) -> T:
     """Do a change of another noun and write its line, both or neither; returns what `change` returns.
 
-    For commands that know no staff, such as those of `replies`: `entry` makes the line from the outcome, None when
+    For commands that know no staff, such as those of `replies`: `entry` makes the line from the outcome, None where
     nothing has changed.
     """
     outcome = await change()
-    line = entry(outcome)
-    if line is not None:
+    if (line := entry(outcome)) is not None:
         await record(tx.connection, actor, line, now)
     return outcome
 
