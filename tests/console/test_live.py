@@ -98,10 +98,10 @@ async def test_a_fans_message_is_there_at_once_for_whom_it_concerns(shop: Shop) 
         assert (found[0], found[1]["kind"], found[1]["conversation"]) == ("happened", "opened", row["id"] + 1)
 
 
-HUBS = (
-    "FROM pg_stat_activity WHERE application_name = 'fensi hub' AND datname = current_database()"
-    " AND query LIKE 'LISTEN%'"
-)
+HUBS = """
+FROM pg_stat_activity
+WHERE application_name = 'fensi hub' AND datname = current_database() AND query LIKE 'LISTEN%'
+"""
 
 
 async def connected(office: Office, count: int = 1) -> None:

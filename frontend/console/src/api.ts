@@ -28,6 +28,8 @@ export interface Options {
   signal?: AbortSignal
   /** Milliseconds until we stop waiting. */
   timeout?: number
+  /** The Idempotency-Key of a write that somebody may ask for again later, by `newKey`. */
+  key?: string
 }
 
 const BASE = '/api/console'
@@ -50,7 +52,8 @@ export const heard: {
   refresh: () => Promise<unknown>
 } = { signedOut: () => {}, passwordRequired: () => {}, refresh: async () => {} }
 
-function key(): string {
+/** A key for a write. */
+export function newKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
@@ -90,7 +93,7 @@ export async function ask<K extends Operation>(operation: K, ...[given, options]
     init.body = JSON.stringify(taken.body)
     headers['content-type'] = 'application/json'
   }
-  if (method !== 'GET') headers['idempotency-key'] = key()
+  if (method !== 'GET') headers['idempotency-key'] = options?.key ?? newKey()
   for (let attempt = 0; ; attempt += 1) {
     if (method !== 'GET') headers['x-csrf-token'] = csrf
     try {

@@ -46,6 +46,14 @@ export const ACTIONS: Record<string, string> = {
   'tag.archived': '停用标签',
   'tag.batch_begun': '批量打标签',
   'tag.batch_undone': '撤销批量标签',
+  'conversation.transferred': '转接会话',
+  'conversation.closed': '结束会话',
+  'points.given': '赠送积分',
+  'tag.put': '打标签',
+  'tag.taken': '移除标签',
+  'quick_reply.added': '新增快捷回复',
+  'quick_reply.changed': '修改快捷回复',
+  'quick_reply.removed': '删除快捷回复',
 }
 
 export const GROUPS: [string, string][] = [
@@ -62,6 +70,8 @@ export const GROUPS: [string, string][] = [
   ['members.', '会员导出'],
   ['points.', '积分'],
   ['tag.', '标签'],
+  ['conversation.', '会话'],
+  ['quick_reply.', '快捷回复'],
 ]
 
 const NAMES: Record<string, string> = {
@@ -75,6 +85,7 @@ const NAMES: Record<string, string> = {
   idle_minutes: '自动结束（分钟）', connected: '话术：已接通', next: '话术：下一位', queue: '话术：排队', outside: '话术：非服务时间', no_hours: '话术：没有排班',
   rating: '话术：请评价', closing: '话术：结束', by_fan: '话术：取消排队', title: '名称', wechat: '微信客服接待', shifts: '班次', day: '日期', note: '备注',
   tag: '标签', category: '分类', action: '操作', filter: '筛选项', total: '人数', changed: '变动人数', clear: '含完整姓名手机号',
+  why: '原因', text: '内容', summary: '写了小结', to_staff_id: '转给员工', to_skill: '转给技能组',
   asset: '种类', amount: '数额', reason: '原因', evidence: '证据', members: '会员', merge: '合并',
 }
 const VALUES: Record<string, string> = {
