@@ -10,7 +10,7 @@ from console.surface import SURFACE, Call
 from scrm.errors import Invalid, NotFound
 from scrm.staff.permissions import SUPERVISE
 from web.hub import Heard, Listener, Notice
-from web.shapes import RowId, Taken
+from web.shapes import Moment, RowId, Taken
 from web.streams import Said, Stream
 
 # Seconds between two beats: on each the browser says that somebody sits there (desk.PRESENCE is three of them).
@@ -43,9 +43,9 @@ class Anew(BaseModel):
 
 
 class Beat(BaseModel):
-    """The connection lives."""
+    """The connection lives, and this is the server's time: the browser's own clock may be wrong."""
 
-    seconds: float = BEAT
+    now: Moment
 
 
 @SURFACE.stream("/live", permission="inbox.answer", errors=[NotFound, Invalid])
@@ -73,13 +73,13 @@ async def _said(call: Call, brand_id: int) -> AsyncGenerator[Said, None]:
 
     loop = asyncio.get_running_loop()
     with call.parts.hub.listening(mine, since=call.last_event) as listener:
-        yield Said("beat", Beat())
+        yield Said("beat", Beat(now=call.parts.clock.now()))
         due = loop.time() + BEAT
         while True:
             notice = await _next(listener, due - loop.time())
             if notice is None:
                 due = loop.time() + BEAT
-                yield Said("beat", Beat())
+                yield Said("beat", Beat(now=call.parts.clock.now()))
             elif notice.heard is None:
                 yield Said("resync", Anew(), notice.number)
             else:

@@ -67,7 +67,9 @@ async def composed(
             Dispatcher(routers), clock, tasks, apology=APOLOGY, budget=budget, patience=patience, parts=parts
         )
         messenger, library = WeChatMessenger(clients), Library(tasks)
-        yield Services(settings, url, clock, sealer, tasks, state, clients, messenger, directory, engine, library)
+        yield Services(
+            settings, url, clock, sealer, tasks, state, clients, messenger, directory, engine, library, parts=parts
+        )
         await tasks.drain(5)
 
 

@@ -9,16 +9,22 @@ from typing import Any
 import aiohttp
 from playwright.async_api import Locator, Page, expect
 
+from bot.router import NO_PARTS, Parts
 from kit.clock import ManualClock
 from kit.ids import key_of
+from kit.tasks import Tasks
 from scrm import db as scrm_db
 from scrm.accounts.models import Account as AccountRow
+from scrm.assistant.answering import Assistant
+from scrm.assistant.importing import import_file
+from scrm.assistant.retrieval import Library
 from scrm.checkins.service import set_policy
 from scrm.gifts import catalogue
 from scrm.gifts.catalogue import GiftTerms
 from scrm.members.queries import FanView, fan_of
 from scrm.points import ledger
 from scrm.points.rulebook import install_preset
+from scrm.selfservice.tools import TOOLS
 from simulator import world as sim
 from simulator.clock import Clock
 from simulator.server import SimulatorServer
@@ -104,7 +110,10 @@ class Club:
 
 
 @asynccontextmanager
-async def open_club(database_url: str, clock: ManualClock, pages: Path) -> AsyncIterator[Club]:
+async def open_club(
+    database_url: str, clock: ManualClock, pages: Path, *, knowledge: bytes | None = None
+) -> AsyncIterator[Club]:
+    """Open a brand; with `knowledge`, a CSV of questions and answers, its bot answers from that."""
     world = sim.World(clock=Clock(lambda: clock.now().timestamp()))
     async with (
         running(world, retry_pause=0.05, pages=pages) as wechat,
@@ -114,7 +123,8 @@ async def open_club(database_url: str, clock: ManualClock, pages: Path) -> Async
         house = House(database_url, clock, http)
         try:
             official, mini = await house.account(), await house.account("miniprogram")
-            server = await house.server(wechat_url=wechat.url, pool=6)
+            parts = NO_PARTS if knowledge is None else await _taught(knowledge, mini.id, clock)
+            server = await house.server(wechat_url=wechat.url, pool=6, parts=parts)
             secrets = {"secret": "appsecret", "token": TOKEN, "aes_key": AES_KEY, "mode": "safe"}
             world.add_account(
                 "service", name="青屿茶舍", appid=official.appid, callback_url=official.url(server), **secrets
@@ -126,6 +136,14 @@ async def open_club(database_url: str, clock: ManualClock, pages: Path) -> Async
             yield Club(house, wechat, server, mini, official, brand_id, clock)
         finally:
             await house.close()
+
+
+async def _taught(knowledge: bytes, account_id: int, clock: ManualClock) -> Parts:
+    brand_id = (await AccountRow.get(id=account_id)).brand_id
+    await import_file(brand_id=brand_id, data=knowledge, form="csv", author="test", now=clock.now(), publish=True)
+    library = Library(Tasks())
+    await library.refresh()
+    return Parts(Assistant(clock, knowledge=library, tools=TOOLS))
 
 
 class Hand:

@@ -61,7 +61,7 @@ async def watching(browser: Browser, brand: int, last: str = "") -> AsyncIterato
     async with browser.office.http.get(url, headers=headers) as answer:
         assert answer.status == 200
         stream = Stream(answer)
-        assert (await stream.next(beats=True)) == ("beat", {"seconds": 20.0})
+        assert (await stream.next(beats=True))[0] == "beat"
         yield stream
 
 

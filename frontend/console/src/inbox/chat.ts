@@ -1,5 +1,5 @@
 // One conversation that is open: what was said, what is being sent, what is being written.
-import { computed, ref, shallowRef } from 'vue'
+import { computed, ref, shallowRef, watch } from 'vue'
 import { ApiError, ask, newKey } from '../api'
 import type { ConversationPage, QuickReplyItem, TranscriptLine } from '../generated/contract'
 import type { Happening } from './inbox'
@@ -31,6 +31,8 @@ export function useChat() {
   const replies = shallowRef<QuickReplyItem[]>([])
   const draft = ref('')
   const latest = computed(() => lines.value[lines.value.length - 1]?.id ?? '')
+  // Whatever happens to the page, what was being written is there again.
+  watch(draft, keepDraft)
   let typingTimer: ReturnType<typeof setTimeout> | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
   let reading = false
@@ -166,7 +168,9 @@ export function useChat() {
     } catch (failure) {
       const why = asError(failure)
       // What was answered is answered for this key; what was not may still have arrived.
-      patch(key, { state: 'failed', error: why.message, ...(why.status >= 400 && why.status < 500 && { key: newKey() }) })
+      const lost = why.status === 0 || why.status >= 500
+      const told = lost ? '没有收到服务器回应，可放心重试，不会重复发送' : why.message
+      patch(key, { state: 'failed', error: told, ...(why.status >= 400 && why.status < 500 && { key: newKey() }) })
     }
     if (id.value === conversation) void read()
   }

@@ -35,6 +35,7 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
   const now = ref(Date.now())
   const supervises = computed(() => may('inbox.supervise'))
   let running: AbortController | null = null
+  let skew = 0
 
   async function read(after: string | null = null) {
     running?.abort()
@@ -122,7 +123,12 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
         opened.anew()
       },
       // Timers of a page in the background sleep; what the server says does not.
-      beat: () => void present(),
+      beat(data) {
+        // The server's time counts: a computer's own clock may be wrong.
+        skew = Date.parse((data as { now: string }).now) - Date.now()
+        now.value = Date.now() + skew
+        void present()
+      },
     },
     () => {
       soon()
@@ -142,7 +148,7 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
     void read()
     void count()
     void readDesk()
-    ticking = setInterval(() => (now.value = Date.now()), 1000)
+    ticking = setInterval(() => (now.value = Date.now() + skew), 1000)
     polling = setInterval(() => {
       if (!live.connected.value) soon()
     }, POLL)
