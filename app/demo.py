@@ -1,5 +1,6 @@
 """`fensi demo`: database, simulator, server and worker on this machine, with a brand to try them on."""
 
+import asyncio
 import json
 import os
 import sys
@@ -8,7 +9,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from app import demo_club, demo_data, demo_staff, embedded, logs
+from app import demo_club, demo_data, demo_desk, demo_staff, embedded, logs
 from app.commands import CommandError, check_free, prepare, run_async
 from app.processes import Child, Processes
 from app.services import Services, services
@@ -17,8 +18,6 @@ from app.wechat import client_of, create_code, publish_menu
 from kit.clock import SystemClock
 from scrm import db
 from scrm.channels.models import Channel
-
-SIMULATOR_PORT = 8900
 
 TOUR = """
 Fensi 粉丝 演示已就绪
@@ -31,6 +30,7 @@ Fensi 粉丝 演示已就绪
   模拟微信的控制接口  {simulator}/sim/accounts
 
 试试看：选一位粉丝 → 关注“青屿茶舍” → 点菜单、扫渠道码 → 发送“帮助”“签到”“优惠”“兴趣”“小程序”“茶单”，或直接提问
+人工：在聊天里发送“人工”；工作台里已有三位在等
 会员中心：菜单“会员”→“会员中心”（或左侧的青屿会员）→ 登录 → 签到、换好礼；在聊天里签到，积分也会变
 数据保存在 {var}，再次运行 make demo 会接着用。按 Ctrl-C 停止。
 """
@@ -38,7 +38,7 @@ Fensi 粉丝 演示已就绪
 
 def run_demo(settings: Settings, *, wait: bool = True) -> int:
     """Run the demo until Ctrl-C; a second start finds its data. With `wait` False, prepare the data and end."""
-    simulator_url = f"http://127.0.0.1:{SIMULATOR_PORT}"
+    simulator_url = f"http://127.0.0.1:{settings.simulator_port}"
     settings = settings.model_copy(
         update={
             "host": "127.0.0.1",
@@ -50,7 +50,7 @@ def run_demo(settings: Settings, *, wait: bool = True) -> int:
     logs.configure(settings)
     settings.var.mkdir(parents=True, exist_ok=True)
     if wait:
-        for port in (settings.port, SIMULATOR_PORT):
+        for port in (settings.port, settings.simulator_port):
             check_free(settings.host, port)
     with embedded.database_url(settings) as url:
         made = run_async(_prepare(settings, url))
@@ -68,7 +68,7 @@ def run_demo(settings: Settings, *, wait: bool = True) -> int:
             "FENSI_LOG_LEVEL": os.environ.get("FENSI_LOG_LEVEL", "warning"),
         }
         children = [
-            Child("simulator", ["app", "simulate", "--port", str(SIMULATOR_PORT)], environment, quiet=True),
+            Child("simulator", ["app", "simulate", "--port", str(settings.simulator_port)], environment, quiet=True),
             Child("server", ["app", "serve"], environment),
             Child("worker", ["app", "worker"], environment),
         ]
@@ -110,6 +110,7 @@ async def _prepare(settings: Settings, url: str) -> bool:
         demo, made = await demo_data.ensure(seal, now)
         await demo_club.ensure(demo, seal, now)
         await demo_staff.ensure(now)
+        await demo_desk.ensure(demo)
     return made
 
 
@@ -146,10 +147,11 @@ async def _connect(settings: Settings, url: str) -> None:
             ]
             _post(f"{settings.wechat_url}/sim/fans", {"fans": fans})
         await _at_the_platform(opened, demo)
+        await _call_in(opened, demo)
 
 
 async def _at_the_platform(opened: Services, demo: demo_data.Demo) -> None:
-    """Make what lives at the platform: QR codes, pictures, the menu."""
+    """Make what lives at the platform: QR codes, pictures, the menu; and the rules that speak of these."""
     known = {code["scene"] for code in _get(_phone(opened, f"accounts/{demo.service.appid}/qrcodes"))}
     for channel in await Channel.filter(account_id=demo.service.id).order_by("id"):
         if channel.scene not in known:
@@ -164,6 +166,27 @@ async def _at_the_platform(opened: Services, demo: demo_data.Demo) -> None:
             media[path.name] = (await client_of(opened, demo.service.id).material.add("image", file))["media_id"]
     await demo_data.write_rules(demo, media, f"{opened.settings.public_url}/assets/demo", opened.clock.now())
     await publish_menu(opened, account_id=demo.service.id)
+    # The server looks for new rules every second.
+    await asyncio.sleep(2)
+
+
+async def _call_in(opened: Services, demo: demo_data.Demo) -> None:
+    """Let people ask for a person, at the phone as anybody does; not again once anybody ever has."""
+    if await db.fetch("SELECT FROM conversation WHERE account_id = $1 LIMIT 1", demo.service.id):
+        return
+    callers = demo.data["desk"]["callers"]
+    known = {fan["nickname"]: fan["id"] for fan in _get(f"{opened.settings.wechat_url}/sim/fans")}
+    if missing := [{"nickname": one["nickname"]} for one in callers if one["nickname"] not in known]:
+        made = _post(f"{opened.settings.wechat_url}/sim/fans", {"fans": missing})
+        known |= {fan["nickname"]: fan["id"] for fan in made}
+    for one in callers:
+        thread = _phone(opened, f"threads/{demo.service.appid}/{known[one['nickname']]}")
+        _post(f"{thread}/follow", {})
+        for text in one["says"]:
+            _post(f"{thread}/text", {"content": text})
+        if "answered" in one:
+            openid = _get(thread)["openid"]
+            await demo_desk.take(demo, openid, one["answered"], one["note"], opened.clock.now())
 
 
 def _phone(opened: Services, path: str) -> str:

@@ -141,6 +141,8 @@ async def write_rules(demo: Demo, media: dict[str, str], pictures_url: str, now:
 
 
 def _reply(rule: dict[str, Any], demo: Demo, media: dict[str, str], pictures_url: str) -> dict[str, Any]:
+    if "handoff" in rule:
+        return {"type": "handoff", "skill": rule["handoff"]}
     if "text" in rule:
         return {"type": "text", "content": rule["text"]}
     if "image" in rule:

@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8300, ge=0, le=65535)
     # Where the worker shows its health and metrics, on the same host; 0 shows them nowhere.
     worker_port: int = Field(default=8301, ge=0, le=65535)
+    # Where the demo's simulated WeChat listens, on the same host.
+    simulator_port: int = Field(default=8900, ge=1, le=65535)
     # Where the world reaches this server; for pictures in messages and for what `doctor` tells to set up.
     public_url: Annotated[str, AfterValidator(_http_url)] = "http://127.0.0.1:8300"
     wechat_url: Annotated[str, AfterValidator(_http_url)] = "https://api.weixin.qq.com"
