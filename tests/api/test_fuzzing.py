@@ -1,29 +1,15 @@
-"""Whatever is sent to the members' API, what comes back is what its OpenAPI document says.
-
-schemathesis makes the requests, right ones and wrong ones, and judges the answers. FENSI_TEST_EXAMPLES=1000 makes it a
-long run; without it the requests are the same each time.
-"""
+"""The members' API under whatever may be sent to it (tests.fuzzing); and what one answer gives to the next."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
-import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-from schemathesis import Case, GenerationMode, Response
-from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from hypothesis import settings
+from schemathesis import Case, Response
 
 import miniprogram_api
 from scrm.checkins.service import set_policy
@@ -32,69 +18,32 @@ from scrm.gifts.catalogue import GiftTerms
 from scrm.points.rulebook import install_preset
 from tests.api.conftest import NO_LIMITS, Mini, Phone
 from tests.api.test_repetitions import HOME, gift
+from tests.fuzzing import Stage, as_many, name_of, operations_of, schema_of
 
-EXAMPLES = int(os.environ.get("FENSI_TEST_EXAMPLES", "15"))
-SCHEMA = schemathesis.openapi.from_dict(miniprogram_api.document())  # it changes what it is given
-
-
-def name_of(operation: Any) -> str:
-    name: str = operation.definition.raw["operationId"]
-    return name
+SCHEMA = schema_of(miniprogram_api.document())
+OPERATIONS = operations_of(SCHEMA)
 
 
-# After these the member may have to sign in again.
-ENDING = {"sign_out", "refresh", "delete_me"}
-OPERATIONS = {name_of(found.ok()): found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)}
-CHECKS = [
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-    response_headers_conformance,
-]
-
-as_many = settings(
-    max_examples=EXAMPLES,
-    derandomize="FENSI_TEST_EXAMPLES" not in os.environ,
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],
-)
-
-
-@dataclass
-class Stage:
-    """A server without limits, and a member who has something of everything. The requests come from a thread."""
+@dataclass(kw_only=True)
+class Member(Stage):
+    """A member who has something of everything."""
 
     phone: Phone
-    loop: asyncio.AbstractEventLoop
-    real: dict[str, Callable[[], Any]]
-    """What stands for something real: a name in a path or a body, and its value."""
 
-    def code(self, which: str) -> str:
-        return asyncio.run_coroutine_threadsafe(self.phone.code(which), self.loop).result()
+    ENDING = frozenset({"sign_out", "refresh", "delete_me"})
 
-    def put_in(self, case: Case[Any]) -> None:
-        """Put what there is in the place of what was made up."""
-        for part in (case.path_parameters, case.body):
-            if isinstance(part, dict):
-                part.update({name: self.real[name]() for name in part.keys() & self.real.keys()})
+    def signed(self) -> dict[str, Any]:
+        return {"headers": {"Authorization": f"Bearer {self.phone.access}"}}
 
-    def judge(self, case: Case[Any], response: Response) -> int:
-        """Hold an answer against the document, and go on as a member whose session may have ended."""
-        assert response.status_code < 500, (case.as_curl_command(), response.content)
-        case.validate_response(response, checks=CHECKS)
-        if response.status_code == 401 or name_of(case.operation) in ENDING:
-            asyncio.run_coroutine_threadsafe(self.phone.sign_in(), self.loop).result()
-        return response.status_code
+    async def sign_in(self) -> object:
+        return await self.phone.sign_in()
 
-    @property
-    def signed(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.phone.access}"}
+    def code(self, which: str) -> Any:
+        return self.wait(self.phone.code(which))
 
 
 @pytest.fixture
-async def stage(mini: Mini) -> AsyncIterator[Stage]:
+async def stage(mini: Mini) -> AsyncIterator[Member]:
     since, now = mini.clock.now() - timedelta(days=100), mini.clock.now()
     brand = await mini.brand()
     await install_preset(brand, "zippo", since, since=since)
@@ -110,7 +59,7 @@ async def stage(mini: Mini) -> AsyncIterator[Stage]:
     made = (await phone.post(f"/gifts/{physical}/redeem", {"address_id": place})).body["id"]
     coded = (await phone.post(f"/gifts/{virtual}/redeem", {})).body["id"]
     async with mini.limited(NO_LIMITS) as phone.address:
-        stage = Stage(phone, asyncio.get_running_loop(), {})
+        stage = Member(phone.address, asyncio.get_running_loop(), {"appid": phone.appid}, phone=phone)
         stage.real = {
             "address_id": lambda: place,
             "gift_id": lambda: physical,
@@ -123,9 +72,7 @@ async def stage(mini: Mini) -> AsyncIterator[Stage]:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-async def test_every_answer_is_documented(stage: Stage, name: str) -> None:
-    operation = OPERATIONS[name]
-    answered: set[int] = set()
+async def test_every_answer_is_documented(stage: Member, name: str) -> None:
     if name in {"sign_in", "bind"}:
         stage.real["code"] = lambda: stage.code("login_code" if name == "sign_in" else "phone_code")
     elif name == "show_code":
@@ -134,35 +81,13 @@ async def test_every_answer_is_documented(stage: Stage, name: str) -> None:
         # While a gift is on its way nobody leaves.
         for open_one in ("redemption_id", "virtual_redemption_id"):
             assert (await stage.phone.post(f"/redemptions/{stage.real[open_one]()}/cancel", {})).status == 200
-
-    def play(mode: GenerationMode) -> None:
-        fixed = {"appid": stage.phone.appid}
-
-        @as_many
-        @given(
-            case=operation.as_strategy(generation_mode=mode, path_parameters=fixed),
-            real=st.booleans(),
-            own_token=st.integers(0, 15).map(lambda n: n == 15),
-        )
-        def holds(case: Case[Any], real: bool, own_token: bool) -> None:
-            if real:
-                stage.put_in(case)
-            response = case.call(
-                base_url=stage.phone.address, session=session, headers={} if own_token else stage.signed
-            )
-            answered.add(stage.judge(case, response))
-
-        with requests.Session() as session:
-            holds()
-
-    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-        await asyncio.to_thread(play, mode)
+    answered = await stage.play(OPERATIONS[name])
     # Neither was everything let in, nor everything turned away at the door.
     assert min(answered) < 300, answered
     assert max(answered) >= 400, answered
 
 
-async def test_what_one_answer_gives_goes_into_the_next_request(stage: Stage) -> None:
+async def test_what_one_answer_gives_goes_into_the_next_request(stage: Member) -> None:
     """Chains that schemathesis finds in the document, such as add, change and remove an address."""
     done: set[str] = set()
 
@@ -176,7 +101,7 @@ async def test_what_one_answer_gives_goes_into_the_next_request(stage: Stage) ->
                 stage.put_in(case)
 
         def get_call_kwargs(self, case: Case[Any]) -> dict[str, Any]:
-            return {"base_url": stage.phone.address, "headers": stage.signed, "session": session}
+            return {"base_url": stage.address, "session": session, **stage.signed()}
 
         def validate_response(self, response: Response, case: Case[Any], **_more: Any) -> None:
             if stage.judge(case, response) < 300:

@@ -168,7 +168,7 @@ async def answers_in_order(ming: Phone) -> None:
     li_na = await staff_by_login("li.na")
     assert li_na is not None
     await desk.heartbeat(staff_id=li_na.id, now=SystemClock().now())
-    assert await ming.says("人工") == words.connected()
+    assert await ming.says("人工") == words.DEFAULTS["connected"]
     for text in (known, asked, unknown, "兴趣", "帮助"):
         await ming.tells(text)
     (row,) = await scrm_db.fetch("SELECT id, brand_id FROM conversation ORDER BY id DESC LIMIT 1")
