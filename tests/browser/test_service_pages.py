@@ -84,7 +84,7 @@ async def test_the_report_its_cuts_and_its_file(desk: Desk, tmp_path: Path) -> N
     assert lines[6].startswith('"03/08","1","1","10 秒","20 秒","20 秒","100%","10 分钟","5.00（1）"')
     assert lines[8].startswith('"合计","2","2","30 秒","1 分钟","1 分钟","50%","10 分钟","4.50（2）"')
 
-    await page.get_by_role("combobox", name="技能").click()
+    await page.locator(".el-select").filter(has_text="全部技能").click()
     await page.get_by_role("option", name="售后").click()
     await expect(page.locator("[data-test='tile-求助会话'] b")).to_have_text("1")
     assert await tile("机器人独立解决") == "—"
