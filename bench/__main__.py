@@ -4,10 +4,11 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from bench import callback, ledger, reads, retrieval
+from bench import callback, inbox, ledger, reads, retrieval
 
 BENCHMARKS: Final[dict[str, Callable[..., None]]] = {
     "callback": callback.main,
+    "inbox": inbox.main,
     "ledger": ledger.main,
     "reads": reads.main,
     "retrieval": retrieval.main,
