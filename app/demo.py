@@ -30,7 +30,7 @@ Fensi 粉丝 演示已就绪
   模拟微信的控制接口  {simulator}/sim/accounts
 
 试试看：选一位粉丝 → 关注“青屿茶舍” → 点菜单、扫渠道码 → 发送“帮助”“签到”“优惠”“兴趣”“小程序”“茶单”，或直接提问
-人工：在聊天里发送“人工”；工作台里已有三位在等
+客服：用 li.na 登录工作台 →“会话”，已有粉丝在等；在手机上发送“人工”，会话会实时出现在那里
 会员中心：菜单“会员”→“会员中心”（或左侧的青屿会员）→ 登录 → 签到、换好礼；在聊天里签到，积分也会变
 数据保存在 {var}，再次运行 make demo 会接着用。按 Ctrl-C 停止。
 """
@@ -110,7 +110,7 @@ async def _prepare(settings: Settings, url: str) -> bool:
         demo, made = await demo_data.ensure(seal, now)
         await demo_club.ensure(demo, seal, now)
         await demo_staff.ensure(now)
-        await demo_desk.ensure(demo)
+        await demo_desk.ensure(demo, now)
     return made
 
 

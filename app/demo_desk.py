@@ -11,7 +11,7 @@ from app.demo_data import Demo
 from app.demo_staff import PEOPLE
 from kit.ids import key_of
 from scrm import db
-from scrm.conversations import desk, lines, service
+from scrm.conversations import desk, lines, quick_replies, service
 from scrm.conversations.shifts import DAY, ShiftView
 from scrm.db import Transaction, command
 from scrm.staff.queries import staff_by_login
@@ -39,13 +39,15 @@ PLACES = {
 
 
 @command
-async def ensure(_tx: Transaction, demo: Demo) -> bool:
+async def ensure(_tx: Transaction, demo: Demo, now: datetime) -> bool:
     """Give the staff their places unless somebody has one; says whether it did. All or nothing."""
     brand = demo.service.brand_id
     if await db.fetch("SELECT FROM seat WHERE brand_id = $1 LIMIT 1", brand):
         return False
     for name, title in demo.data["desk"]["skills"].items():
         await desk.set_skill(brand_id=brand, name=name, title=title)
+    for title, text in demo.data["desk"]["quick_replies"].items():
+        await quick_replies.add(brand_id=brand, staff_id=None, title=title, text=text, now=now)
     for person in PEOPLE:
         staff, place = await staff_by_login(person.login), PLACES[person.login]
         if staff is None:

@@ -67,13 +67,15 @@ async def watching(browser: Browser, brand: int, last: str = "") -> AsyncIterato
 
 async def test_a_fans_message_is_there_at_once_for_whom_it_concerns(shop: Shop) -> None:
     agent, other, boss = await shop.agent(), await shop.agent(), await shop.agent("supervisor")
-    await shop.waiting()
     await connected(shop.office)
     async with (
         watching(agent, shop.brand) as mine,
         watching(other, shop.brand) as theirs,
         watching(boss, shop.brand) as everything,
     ):
+        await shop.waiting()
+        for stream in (mine, theirs, everything):
+            assert await stream.kinds(2) == ["opened", "handed_over"]
         await agent.post("/inbox/presence", {"brand": shop.brand})
         assert await mine.kinds(1) == ["assigned"]
         assert await everything.kinds(1) == ["assigned"]
