@@ -230,7 +230,11 @@ async def draft(call: Call, conversation_id: int, body: DraftBody) -> Draft:
         title="" if text else "知识库里没有找到合适的答案",
         question=question,
         outcome=record.outcome,
-        sources=[DraftSource(entry_id=one["entry_id"], title=one["title"]) for one in record.passages],
+        # Of a menu the draft takes the first.
+        sources=[
+            DraftSource(entry_id=one["entry_id"], title=one["title"])
+            for one in (record.passages[:1] if record.outcome == "menu" else record.passages)
+        ],
     )
 
 
