@@ -15,7 +15,7 @@ export const TOOLS: Record<string, string> = {
 }
 /** Why an answer was withheld, or none was made. */
 export const REASONS: Record<string, string> = {
-  unsure: '大模型表示资料不足', empty: '大模型什么也没写', too_long: '写得太长', leak: '疑似泄露内部指令', encoded: '含有编码过的内容',
+  unsure: '找不到足够的资料', empty: '大模型什么也没写', too_long: '写得太长', leak: '疑似泄露内部指令', encoded: '含有编码过的内容',
   secret: '含有疑似密钥的内容', markup: '含有不该出现的标记', citation: '引用了不存在的资料', no_citation: '没有标明出处',
   figure: '数字在资料里找不到', promise: '作了资料里没有的承诺', unsupported: '内容在资料里找不到依据', banned: '含有禁用词',
   moderated: '没有通过微信内容安全', unjudged: '微信内容安全没有回应', member: '这位粉丝今天的次数用完', brand: '品牌今天的预算用完',
