@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 
 import console
 from app.services import Services
+from bot.router import NO_PARTS, Parts
 from console.surface import COOKIE, CSRF_HEADER
 from kit.clock import ManualClock
 from kit.memory_state import MemoryState
@@ -182,9 +183,10 @@ async def open_office(
     public_url: str = "http://127.0.0.1:8300",
     wechat_url: str = "http://127.0.0.1:9",
     assistant: Assistant | None = None,
+    parts: Parts = NO_PARTS,
 ) -> tuple[Office, TestServer]:
     """Serve the console alone, for what a test wants to be different."""
-    services = (await house.server(wechat_url=wechat_url)).services
+    services = (await house.server(wechat_url=wechat_url, parts=parts)).services
     hasher = CountingHasher()
     passwords = Passwords(hasher)
     app = web.Application()
