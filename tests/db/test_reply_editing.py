@@ -21,10 +21,10 @@ async def add(account_id: int, pattern: str, **more: Any) -> int:
     )
 
 
-async def test_a_rule_keeps_its_id_when_its_pattern_changes(tx: Transaction) -> None:
+async def test_a_rule_keeps_its_id_when_its_pattern_changes(tx_db: Transaction) -> None:
     account = await make_account()
     made = await add(account, " 积分 ")
-    change = {"match": "exact", "pattern": "我的积分", "reply": YES, "priority": 5, "enabled": False}
+    change: dict[str, Any] = {"match": "exact", "pattern": "我的积分", "reply": YES, "priority": 5, "enabled": False}
     await editing.change_rule(rule_id=made, **change)
     await editing.change_rule(rule_id=made, **change)
     (one,) = await queries.rules(account)
@@ -37,7 +37,7 @@ async def test_a_rule_keeps_its_id_when_its_pattern_changes(tx: Transaction) -> 
         await editing.change_rule(rule_id=made, **change)
 
 
-async def test_a_taken_pattern_and_wrong_fields_are_refused(tx: Transaction) -> None:
+async def test_a_taken_pattern_and_wrong_fields_are_refused(tx_db: Transaction) -> None:
     account = await make_account()
     await add(account, "积分")
     other = await add(account, "等级")
@@ -51,6 +51,7 @@ async def test_a_taken_pattern_and_wrong_fields_are_refused(tx: Transaction) -> 
     # Another account, or another way to match, is another rule.
     await add(await make_account(), "积分")
     await add(account, "积分", match="exact")
+    wrong: dict[str, Any]
     for wrong, field in (
         ({"pattern": " "}, "pattern"),
         ({"pattern": "x" * 257}, "pattern"),
@@ -60,7 +61,7 @@ async def test_a_taken_pattern_and_wrong_fields_are_refused(tx: Transaction) -> 
         ({"pattern": "x", "priority": 10_000}, "priority"),
     ):
         with pytest.raises(Invalid) as refused:
-            await add(account, **wrong)  # type: ignore[arg-type]  # of several kinds
+            await add(account, **wrong)
         assert refused.value.field == field
     assert [one.pattern for one in await queries.rules(account)] == ["积分", "等级", "积分"]
 
