@@ -98,7 +98,7 @@ async def test_a_persons_page_adjusts_tags_and_splits(desk: Desk) -> None:  # no
     await expect(page.locator("[data-test=statement]")).to_contain_text("+40")
     await page.locator("[data-test=adjust]").click()
     await page.get_by_role("dialog").get_by_text("扣减", exact=True).click()
-    await page.get_by_label("数额").fill("15")
+    await page.fill("input[name=amount]", "15")
     await page.fill("textarea[name=reason]", "重复发放")
     await page.locator("[data-test=save-adjust]").click()
     await expect(page.locator("[data-test=statement]")).to_contain_text("人工调整：重复发放")
