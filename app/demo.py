@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from app import demo_club, demo_data, demo_desk, demo_staff, embedded, logs
+from app import demo_club, demo_data, demo_desk, demo_people, demo_staff, embedded, logs
 from app.commands import CommandError, check_free, prepare, run_async
 from app.processes import Child, Processes
 from app.services import Services, services
@@ -109,6 +109,7 @@ async def _prepare(settings: Settings, url: str) -> bool:
         seal, now = sealer(settings), SystemClock().now()
         demo, made = await demo_data.ensure(seal, now)
         await demo_club.ensure(demo, seal, now)
+        await demo_people.ensure(demo, seal, now)
         await demo_staff.ensure(now)
         await demo_desk.ensure(demo, now)
     return made
