@@ -215,6 +215,7 @@ def _past_of(n: int, demo: Demo, now: datetime, chance: random.Random) -> list[A
         if moment >= now - timedelta(minutes=5):
             break
         past.append(_arrival(demo.service, n, *_act(demo, chance), moment))
+    moment = min(moment, now - timedelta(minutes=5))  # the next act may lie in the future: a past has none
     if n % 3 == 0:
         past.append(
             _arrival(demo.miniprogram, n, "wechat.event.user_enter_tempsession", {"session_from": "首页"}, moment)
