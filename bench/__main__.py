@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from bench import callback, inbox, ledger, reads, retrieval
+from bench import callback, inbox, ledger, reads, retrieval, vectors
 
 BENCHMARKS: Final[dict[str, Callable[..., None]]] = {
     "callback": callback.main,
@@ -12,6 +12,7 @@ BENCHMARKS: Final[dict[str, Callable[..., None]]] = {
     "ledger": ledger.main,
     "reads": reads.main,
     "retrieval": retrieval.main,
+    "vectors": vectors.main,
 }
 
 

@@ -130,7 +130,7 @@ class Index:
         With the question's `vector` its ranking is fused with the one by words; `score` stays the one by words.
         """
         scores = self._lexical(question)
-        lexical = _best(scores) if scores is not None else []
+        lexical = best(scores) if scores is not None else []
         if vector is None or self._vectors is None or len(vector) != self._vectors.shape[1]:
             return [Hit(self.texts[n], float(scores[n])) for n in lexical] if scores is not None else []
         import numpy as np
@@ -140,7 +140,7 @@ class Index:
         # In one thread: `@` would wake one for every core, each of which another process of ours may be using.
         similar = np.einsum("ij,j->i", self._vectors, asked)
         fused: dict[int, float] = {}
-        for ranking in (lexical, _best(similar)):
+        for ranking in (lexical, best(similar)):
             for rank, n in enumerate(ranking):
                 fused[n] = fused.get(n, 0.0) + 1 / (FUSED + rank + 1)
         order = sorted(fused, key=lambda n: (-fused[n], n))
@@ -184,7 +184,7 @@ class Index:
         return sorted(told, key=lambda gram: len(gram) == 1), list(synonyms)
 
 
-def _best(scores: "Floats") -> list[int]:
+def best(scores: "Floats") -> list[int]:
     """Return where the highest scores above nothing stand, the earlier of equals first."""
     import numpy as np
 

@@ -1,18 +1,25 @@
 """The console's API under whatever may be sent to it, see tests.fuzzing."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import pytest
 
 import console
 from console.surface import COOKIE, CSRF_HEADER
+from kit.clock import ManualClock
+from scrm import db as scrm_db
 from scrm.staff import service
 from scrm.staff.audit import COMMAND_LINE
-from tests.console.conftest import PASSWORD, Browser, Office
+from simulator.testing import running
+from tests.bot.house import House
+from tests.console.conftest import PASSWORD, Browser, Office, open_office
 from tests.fuzzing import Stage, operations_of, schema_of
 
+APPID = "wxfuzzing00000001"
 OPERATIONS = operations_of(schema_of(console.document()))
 
 
@@ -48,9 +55,26 @@ class Admin(Stage):
 
 
 @pytest.fixture
+async def office(database_url: str, clock: ManualClock) -> AsyncIterator[Office]:
+    """As the other tests', but with WeChat beside it: an account is checked there at once, or in vain for a second."""
+    async with (
+        running() as wechat,
+        scrm_db.database(database_url, pool=6),
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+    ):
+        opened, server = await open_office(House(database_url, clock, http), http, clock, wechat_url=wechat.url)
+        wechat.world.add_account("service", appid=APPID, secret="appsecret")
+        try:
+            yield opened
+        finally:
+            await server.close()
+            await opened.house.close()
+
+
+@pytest.fixture
 async def stage(office: Office) -> Admin:
     admin, colleague = await office.signed_in(), await office.signed_in("agent")
-    account = await office.house.account()
+    account = await office.house.account(appid=APPID)
     await office.services.directory.refresh()
     role, theirs = await office.role({"staff.manage"}), await colleague.me()
     stage = Admin(
