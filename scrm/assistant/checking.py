@@ -33,6 +33,8 @@ _MANNERS = re.compile(
 _SENTENCES = re.compile(r"[。！？!?；;\n]+")
 _MARKUP = re.compile(r"\]\(|<[a-zA-Z/!]|```|!\[|javascript:|data:", re.IGNORECASE)
 _ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
+# What a name at WeChat looks like: whoever is to be written to elsewhere stands in the evidence, or is an impostor.
+_HANDLE = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9_-]{5,}")
 # What a shop is held to when it says so.
 PROMISES = (
     "免费", "免单", "半价", "包邮", "赠送", "白送", "终身", "永久", "全额", "无条件", "无理由", "承诺", "赔偿",
@@ -45,7 +47,7 @@ class Checked:
     """What came of checking: the words for the fan and the passages they rest on (from 1), or the doubt.
 
     Doubts: empty, unsure, too_long, leak, encoded, secret, markup, citation, no_citation, figure, promise, unsupported,
-    banned. `detail` says what exactly, for the record.
+    contact, banned. `detail` says what exactly, for the record.
     """
 
     text: str
@@ -135,6 +137,10 @@ def _unborne(text: str, evidence: str) -> tuple[str, str] | None:
         own = grams(part)
         if own and len(own & known) / len(own) < least:
             return "unsupported", f"{len(own & known) / len(own):.2f} of {len(own)}"
+    stated = unicodedata.normalize("NFKC", evidence).casefold()
+    for handle in _HANDLE.findall(unicodedata.normalize("NFKC", text)):
+        if handle.casefold() not in stated:
+            return "contact", handle[:64]
     return None
 
 
