@@ -47,11 +47,13 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one member, one address, and one address without signing in may ask for."""
+    """What one member, one address, and one address without signing in may ask for, and how slowly."""
 
     member: Rate = Rate(10, 40)
     address: Rate = Rate(100, 400)
     public: Rate = Rate(5, 30)
+    # Seconds in which a body has to come: who dribbles keeps a connection, and nothing else, for no longer.
+    body_seconds: float = 20.0
 
 
 class Dispatch(Generic[CallT]):
@@ -97,7 +99,9 @@ class Dispatch(Generic[CallT]):
             call = await self._guard(request, endpoint, key)
             if call.scope is not None:
                 await self._take(call.scope, self._limits.member)
-            raw = await _body(request, endpoint.max_body) if endpoint.writes and request.body_exists else b""
+            raw = b""
+            if endpoint.writes and request.body_exists:
+                raw = await _body(request, endpoint.max_body, self._limits.body_seconds)
             given = await arguments(endpoint, request, raw)
 
             if endpoint.stream:
@@ -136,11 +140,14 @@ class Dispatch(Generic[CallT]):
             raise TooMany(math.ceil(wait))
 
 
-async def _body(request: web.Request, most: int) -> bytes:
+async def _body(request: web.Request, most: int, seconds: float) -> bytes:
     if (request.content_length or 0) > most:
         raise web.HTTPRequestEntityTooLarge(max_size=most)
     try:
-        raw = await request.read()
+        async with asyncio.timeout(seconds):
+            raw = await request.read()
+    except TimeoutError:
+        raise Invalid("请求体没有及时送达，请重试", field="body") from None
     except web.RequestPayloadError:  # a broken Content-Encoding, or the phone has gone
         raise Invalid("请求体无法读取", field="body") from None
     if len(raw) > most:  # it came in pieces, or packed
