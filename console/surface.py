@@ -166,7 +166,8 @@ class Guard:
     async def _caller(self, request: web.Request, endpoint: Endpoint, presented: str, now: datetime) -> Caller:
         if not presented:
             raise NotSignedIn
-        caller = await sessions.caller(presented, now)
+        # A page that listens shows that it is open, not that anybody is there.
+        caller = await sessions.caller(presented, now, noted=not endpoint.stream)
         if endpoint.writes:
             shown = request.headers.get(CSRF_HEADER, "")
             if not hmac.compare_digest(_readable(shown).encode(), self._parts.csrf(caller.token_hash).encode()):

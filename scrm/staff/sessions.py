@@ -93,8 +93,8 @@ async def begin(raw: Connection, staff_id: int, *, address: str, agent: str, now
     return token
 
 
-async def caller(token: str, now: datetime) -> Caller:
-    """Return who a cookie belongs to; notes that they are there. Raises NotSignedIn."""
+async def caller(token: str, now: datetime, *, noted: bool = True) -> Caller:
+    """Return who a cookie belongs to; notes that they are there, unless not `noted`. Raises NotSignedIn."""
     rows = await fetch(
         """
         SELECT s.id AS session_id, s.seen_at, s.token_hash, p.id AS staff_id, p.login, p.name, p.must_change,
@@ -111,7 +111,7 @@ async def caller(token: str, now: datetime) -> Caller:
     if not rows:
         raise NotSignedIn("登录已失效，请重新登录", code="session_over")
     row = rows[0]
-    if row["seen_at"] <= now - SEEN_EVERY:
+    if noted and row["seen_at"] <= now - SEEN_EVERY:
         async with connection() as raw:
             await raw.execute(
                 "UPDATE staff_session SET seen_at = $2 WHERE id = $1 AND seen_at < $2", row["session_id"], now

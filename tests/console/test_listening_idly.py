@@ -1,0 +1,46 @@
+"""A page left open that only listens keeps nobody signed in."""
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from console.surface import COOKIE, SELF, Call, Guard, Parts
+from kit.memory_state import MemoryState
+from tests.api.conftest import NO_LIMITS
+from tests.console.conftest import Office
+from tests.console.test_streams import Note
+from web.dispatch import Dispatch
+from web.endpoints import Surface
+from web.idempotency import Repetitions
+from web.problems import problems
+from web.streams import Said, Stream
+
+
+async def test_the_idle_limit_counts_from_what_somebody_did(office: Office) -> None:
+    who, mine = await office.signed_in(), office.services
+    surface = Surface("live", "", permissions={SELF})
+
+    async def said() -> Stream:
+        yield Said("note", Note(text="你好"))
+
+    @surface.stream("/live", permission=SELF)
+    async def live(call: Call) -> Stream:
+        """实时消息."""
+        return said()
+
+    state = MemoryState()
+    parts = Parts(
+        mine.directory, mine.clients, office.clock, mine.sealer, state, office.passwords, "http://127.0.0.1:8300"
+    )
+    repetitions = Repetitions(mine.sealer, office.clock)
+    app = web.Application(middlewares=[problems])
+    app.router.add_routes(
+        Dispatch(surface, Guard(parts), state=state, repetitions=repetitions, limits=NO_LIMITS).routes("")
+    )
+    async with TestServer(app) as server, aiohttp.ClientSession() as http:
+        for minutes, status in ((0, 200), (60, 200), (59, 200), (2, 401)):
+            office.clock.advance(seconds=60 * minutes)
+            cookie = {"Cookie": f"{COOKIE}={who.cookie}"}
+            async with http.get(f"http://127.0.0.1:{server.port}/live", headers=cookie) as answer:
+                assert answer.status == status, minutes
+    assert (await who.get("/me")).said == (401, "session_over")
