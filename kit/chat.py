@@ -2,7 +2,7 @@
 
 ModelFailure                 the model gave no answer; `code` says why
 ├── ModelAway                surely not asked: no connection, or the breaker is open
-├── ModelBusy                turned away: its rate limit, or too many of ours wait already
+├── ModelBusy                turned away: its rate limit, or too many of ours wait, or for too long
 ├── ModelTimeout             no answer within the time given
 ├── ModelRefused             the request itself was refused: key, model name, content
 └── ModelBroken              an error of its own, or an answer that cannot be read

@@ -169,10 +169,11 @@ class LLMClient:
         """Return the answer's JSON, after a second attempt where that may help."""
         check_network_allowed("language model")
         started = self._monotonic()
-        outcome = "ok"
+        outcome, asked = "ok", False
         try:
             # The deadline is held by whoever gets here, also while they wait for a place.
             async with asyncio.timeout(seconds), self._place():
+                asked = True
                 for last in (False, True):
                     try:
                         return await self._attempt(what, body, most)
@@ -182,6 +183,10 @@ class LLMClient:
                             raise
                     await asyncio.sleep(RETRY_PAUSE)
         except TimeoutError:
+            if not asked:
+                # A queue of ours is no failure of theirs, and nothing is on the bill.
+                outcome = ModelBusy.code
+                raise ModelBusy(f"no place within {seconds:g} s") from None
             self._breaker.failed()
             outcome = ModelTimeout.code
             raise ModelTimeout(f"no answer within {seconds:g} s") from None

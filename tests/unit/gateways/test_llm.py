@@ -196,10 +196,13 @@ async def test_at_most_so_many_at_once_and_waiting(wechat: SimulatorServer) -> N
 
 async def test_waiting_for_a_place_is_inside_the_time(wechat: SimulatorServer) -> None:
     wechat.wechat.faults.add_api(path=CHAT, times=None, delay=30)
-    async with client_of(wechat.url, concurrency=1) as client:
+    async with client_of(wechat.url, concurrency=1, breaker=Breaker(lambda: 0.0, failures=2)) as client:
         asking = [client.chat(HELLO, max_tokens=10, seconds=0.3) for _ in range(2)]
         outcomes = await asyncio.gather(*asking, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [ModelTimeout, ModelTimeout]
+        # Who was never asked has not failed: the one that waited says nothing of the model.
+        assert not client.broken
+    assert [type(outcome) for outcome in outcomes] == [ModelTimeout, ModelBusy]
+    assert asked(wechat) == 1
 
 
 @pytest.mark.parametrize("told", [KEY, KEY[::-1], " ".join(KEY)])
