@@ -9,7 +9,7 @@ from tortoise import fields
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scrm", "0012_conversations")]
+    dependencies = [("scrm", "0015_member_pages")]
 
     initial = False
 
