@@ -11,6 +11,7 @@ from tests.console.conftest import Office
 from tests.console.test_streams import Note
 from web.dispatch import Dispatch
 from web.endpoints import Surface
+from web.hub import Hub
 from web.idempotency import Repetitions
 from web.problems import problems
 from web.streams import Said, Stream
@@ -29,8 +30,9 @@ async def test_the_idle_limit_counts_from_what_somebody_did(office: Office) -> N
         return said()
 
     state = MemoryState()
+    hub = Hub(office.house.url, ())
     parts = Parts(
-        mine.directory, mine.clients, office.clock, mine.sealer, state, office.passwords, "http://127.0.0.1:8300"
+        mine.directory, mine.clients, office.clock, mine.sealer, state, office.passwords, "http://127.0.0.1:8300", hub
     )
     repetitions = Repetitions(mine.sealer, office.clock)
     app = web.Application(middlewares=[problems])

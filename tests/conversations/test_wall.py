@@ -11,7 +11,7 @@ from scrm.conversations.shifts import ShiftView
 from scrm.db import Transaction
 from scrm.errors import NotFound
 from tests.conversations.office import changes, open_office, row
-from tests.factories import at
+from tests.factories import at, make_staff
 
 
 async def test_what_waits_what_is_late_and_who_has_it(tx_db: Transaction) -> None:
@@ -75,17 +75,18 @@ async def test_a_skill_that_goes_leaves_nobody_waiting_for_it(tx_db: Transaction
 
 async def test_the_shifts_of_another_brand_stay(tx_db: Transaction) -> None:
     office, other = await open_office(), await open_office()
-    shift = ShiftView(7, "daily", 540, 600)
+    staff = await make_staff()
+    shift = ShiftView(staff, "daily", 540, 600)
     for brand in (office.brand, other.brand):
-        await desk.set_shifts(brand_id=brand, staff_id=7, shifts=[shift])
-    await desk.set_shifts(brand_id=office.brand, staff_id=7, shifts=[])
+        await desk.set_shifts(brand_id=brand, staff_id=staff, shifts=[shift])
+    await desk.set_shifts(brand_id=office.brand, staff_id=staff, shifts=[])
     assert (await desk_queries.hours(office.brand)).shifts == ()
     assert (await desk_queries.hours(other.brand)).shifts == (shift,)
 
 
 async def test_a_week_with_a_holiday_a_worked_sunday_and_a_night(tx_db: Transaction) -> None:
     office = await open_office()
-    day, night = 1, 2
+    day, night = await make_staff(), await make_staff()
     await desk.set_shifts(
         brand_id=office.brand, staff_id=day, shifts=[ShiftView(day, "workdays", 540, 1080, breaks=((720, 780),))]
     )

@@ -22,7 +22,7 @@ from scrm.points import ledger, levels
 from scrm.points.ledger import Origin
 from scrm.tags import service as tags
 from tests.conftest import START
-from tests.factories import SEALER, TEXT, at, happens, make_account, make_fan, value
+from tests.factories import SEALER, TEXT, at, happens, make_account, make_fan, make_staff, value
 
 NOW = at(10_000)
 
@@ -82,7 +82,8 @@ async def test_a_row_is_a_person_with_what_all_homes_have(town: Town) -> None:
     await earns(app, "points", 12)
     await earns(app, "growth", 120)
     tag = await tags.define(brand_id=town.first, name="老客", now=START)
-    await tags.put(brand_id=town.first, tag_id=tag, member_id=app.member_id, source="staff", staff_id=1, now=START)
+    staff = await make_staff()
+    await tags.put(brand_id=town.first, tag_id=tag, member_id=app.member_id, source="staff", staff_id=staff, now=START)
     await happens(app, TEXT, at(500))
     merge = await one_person(chat, app)
     row, _ = sorted(await listing.page(SEALER, Wanted([town.first]), now=NOW), key=lambda one: one.id)

@@ -18,7 +18,7 @@ from scrm.people.search import Wanted
 from scrm.tags import batches, service
 from scrm.tags.batches import BatchView
 from tests.conftest import START
-from tests.factories import SEALER, at, make_account, make_fan, value
+from tests.factories import SEALER, SOMEBODY, at, make_account, make_fan, make_staff, value
 
 KEY = key_of("test", "batch")
 
@@ -28,9 +28,10 @@ async def brand_of(account: int) -> int:
 
 
 async def begin(brand: int, tag: int, *, key: UUID = KEY, action: Any = "put", **wanted: Any) -> BatchView:
+    await make_staff(SOMEBODY)
     asked = Wanted(brands=[brand], **wanted)
     return await tagging.begin(
-        SEALER, key=key, brand_id=brand, tag_id=tag, action=action, wanted=asked, staff_id=7, now=START
+        SEALER, key=key, brand_id=brand, tag_id=tag, action=action, wanted=asked, staff_id=SOMEBODY, now=START
     )
 
 
@@ -73,8 +74,8 @@ async def test_everybody_of_the_filter_gets_it_once_and_undoing_spares_who_had_i
     assert await told("tag.put") == 7
     # Somebody takes it off and puts it on again meanwhile: that is no longer what the batch did.
     person = fans[3].member_id
-    await service.take(member_id=person, staff_id=7, **more)
-    await service.put(member_id=person, source="staff", staff_id=7, **more)
+    await service.take(member_id=person, staff_id=SOMEBODY, **more)
+    await service.put(member_id=person, source="staff", staff_id=SOMEBODY, **more)
     assert [await batches.undo(batch_id=made.id, now=at(90)) for _ in range(2)] == [True, False]
     undone = await work(made)
     assert (undone.state, undone.undone) == ("undone", 5)
