@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from app import embedded, logs
-from app.processes import Child, Processes
+from app.processes import SUPERVISOR, Child, Processes
 from app.settings import Settings, sealer
 from kit.clock import SystemClock
 from scrm import db
@@ -210,6 +210,8 @@ def simulate(settings: Settings, given: argparse.Namespace) -> int:
     settings.var.mkdir(parents=True, exist_ok=True)
     arguments = ["--port", str(given.port), "--pages", str(settings.pages / "phone")]
     arguments += ["--state", str(settings.var / "simulator.json")]
+    if SUPERVISOR in os.environ:
+        arguments.append("--with-parent")
     os.execv(sys.executable, [sys.executable, "-m", "simulator", *arguments])  # noqa: S606  # no shell in between
 
 

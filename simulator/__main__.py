@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -23,9 +24,19 @@ GUIDE = """模拟微信已启动：{url}
 """
 
 
-async def run(port: int, pages: Path | None, state: Path | None) -> None:
-    """Run until SIGINT or SIGTERM. Raises OSError when the port is taken."""
+async def _watch_parent(parent: int, stop: asyncio.Event) -> None:
+    while os.getppid() == parent:  # noqa: ASYNC110  # nobody tells a process that its parent was killed
+        await asyncio.sleep(1)
+    stop.set()
+
+
+async def run(port: int, pages: Path | None, state: Path | None, *, with_parent: bool = False) -> None:
+    """Run until SIGINT or SIGTERM, or `with_parent` until whoever started us is gone.
+
+    Raises OSError when the port is taken.
+    """
     stop = asyncio.Event()
+    watching = asyncio.create_task(_watch_parent(os.getppid(), stop)) if with_parent else None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -34,6 +45,8 @@ async def run(port: int, pages: Path | None, state: Path | None) -> None:
         sys.stdout.write(GUIDE.format(url=server.url, accounts=names or "（无）"))
         sys.stdout.flush()
         await stop.wait()
+    if watching is not None:
+        watching.cancel()
 
 
 def main() -> None:
@@ -42,9 +55,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8900)
     parser.add_argument("--pages", type=Path, help="构建好的手机页面所在文件夹")
     parser.add_argument("--state", type=Path, help="保存状态的 JSON 文件")
+    parser.add_argument("--with-parent", action="store_true", help="启动它的进程结束时一同结束")
     given = parser.parse_args()
     try:
-        asyncio.run(run(given.port, given.pages, given.state))
+        asyncio.run(run(given.port, given.pages, given.state, with_parent=given.with_parent))
     except (OSError, ValueError) as error:
         sys.exit(f"模拟微信无法启动：{error}")
 
