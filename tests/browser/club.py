@@ -167,6 +167,8 @@ class Hand:
         """Become a new fan, with the mini-program open."""
         await self.at("fan-nickname").first.fill(nickname)
         await self.at("fan-create").first.click()
+        # The page chooses whom it has just made; only then is there somebody of that name to ask for.
+        await expect(self.at("fan-select").locator("option:checked")).to_have_text(nickname)
         await expect(self.at("fan-select")).to_have_value(self.club.person(nickname).id)
         await self.tap(f"account-{self.club.mini.appid}")
 

@@ -106,7 +106,7 @@ async def asked_for_a_person(both: Both) -> None:
 
 async def test_a_fan_asks_the_bot_then_a_person_who_answers_and_is_rated(both: Both) -> None:
     console = both.console
-    await expect(console.get_by_text("实时")).to_be_visible()
+    await expect(console.get_by_text("实时", exact=True)).to_be_visible()
     await both.writes("运费如何计算？")
     await both.phone_shows("来源：运费如何计算？")
     # Whoever sits at the desk is given the fan, and sees it without reloading, within a second.

@@ -8,7 +8,7 @@ exactly those whom people have or are awaited by. In the end every closing, hand
 import asyncio
 import os
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -241,10 +241,19 @@ class Week:
 async def account(week: Week) -> None:
     """Count, at the end, what may be there once."""
     rows = await fetch("SELECT * FROM conversation ORDER BY id")
-    changed = Counter(
-        (row["conversation_id"], row["kind"])
-        for row in await fetch("SELECT conversation_id, kind FROM conversation_change")
-    )
+    changes = await fetch("SELECT conversation_id, kind FROM conversation_change ORDER BY id")
+    changed = Counter((row["conversation_id"], row["kind"]) for row in changes)
+    # A promise is broken once each time a person is asked for; who was given back to the bot asks anew.
+    with_bot: dict[int, bool] = defaultdict(lambda: True)
+    broken: dict[int, int] = defaultdict(int)
+    for row in changes:
+        one, kind = row["conversation_id"], row["kind"]
+        if kind == "handed_over" or (kind == "assigned" and with_bot[one]):
+            broken[one] = 0
+        if kind in {"handed_over", "assigned", "returned"}:
+            with_bot[one] = kind == "returned"
+        broken[one] += kind == "promise_broken"
+        assert broken[one] <= 1
     said = Counter(
         (row["conversation_id"], row["kind"])
         for row in await fetch("SELECT conversation_id, kind FROM conversation_message WHERE kind <> 'staff'")
@@ -254,7 +263,7 @@ async def account(week: Week) -> None:
         assert changed[row["id"], "opened"] == 1
         assert changed[row["id"], "closed"] == closed
         assert changed[row["id"], "rated"] == int(row["rating"] is not None)
-        assert changed[row["id"], "promise_broken"] == int(row["promise_broken_at"] is not None)
+        assert broken[row["id"]] == int(row["promise_broken_at"] is not None)
         # At most one closing message, and none for an open one; the gate may have refused it (48 hours, five).
         decided = await fetch(
             "SELECT allowed, reason FROM outreach_decision WHERE key = $1", key_of("conversation-closing", row["id"])
