@@ -225,8 +225,11 @@ async def use_wechat_desk(tx: Transaction, *, account_id: int, enabled: bool) ->
 async def take_seat(tx: Transaction, *, brand_id: int, staff_id: int) -> bool:
     """Sit down at a brand's desk, with the capacity and skills that the staff page says; False for who sits there.
 
-    Whoever works for several brands sits at one of them at a time. Skills are known by name or title.
+    Whoever works for several brands sits at one of them at a time. Skills are known by name or title. Raises NotFound
+    for a brand that there is not: whoever works for all of them may name any.
     """
+    if not await tx.connection.fetchval("SELECT EXISTS (SELECT FROM brand WHERE id = $1)", brand_id):
+        raise NotFound("没有这个品牌", field="brand")
     return bool(
         await tx.connection.fetchval(
             """

@@ -55,8 +55,13 @@ async def one(quick_reply_id: int) -> tuple[int, QuickReply]:
 
 @command
 async def add(tx: Transaction, *, brand_id: int, staff_id: int | None, title: str, text: str, now: datetime) -> int:
-    """Write a text for the brand (`staff_id` None) or one person; returns its id. Raises Invalid naming the field."""
+    """Write a text for the brand (`staff_id` None) or one person; returns its id.
+
+    Raises Invalid naming the field, NotFound for a brand that there is not.
+    """
     title, text = _checked(title, text)
+    if not await tx.connection.fetchval("SELECT EXISTS (SELECT FROM brand WHERE id = $1)", brand_id):
+        raise NotFound("没有这个品牌", field="brand")
     made: int = await tx.connection.fetchval(
         """
         INSERT INTO quick_reply (brand_id, staff_id, title, text, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING id

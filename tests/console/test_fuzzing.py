@@ -2,36 +2,70 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import aiohttp
 import pytest
 
 import console
+from bot.router import Parts
 from console.surface import COOKIE, CSRF_HEADER
 from kit.clock import ManualClock
+from kit.delivery import Sender
+from kit.ids import key_of
+from kit.tasks import Tasks
 from scrm import db as scrm_db
+from scrm.assistant import answers
+from scrm.assistant.answering import Assistant
+from scrm.assistant.answers import Record
+from scrm.assistant.retrieval import Library
+from scrm.conversations import service as conversations
+from scrm.members.service import link_unionid
+from scrm.points import ledger
+from scrm.points.ledger import Origin
+from scrm.selfservice.tools import TOOLS
 from scrm.staff import service
 from scrm.staff.audit import COMMAND_LINE
+from scrm.tags import batches
 from simulator.testing import running
 from tests.bot.house import House
 from tests.console.conftest import PASSWORD, Browser, Office, open_office
+from tests.console.test_knowledge import qa
+from tests.console.test_rules import rule
+from tests.factories import TEXT, happens, make_follower
 from tests.fuzzing import Stage, operations_of, schema_of
 
 APPID = "wxfuzzing00000001"
-OPERATIONS = operations_of(schema_of(console.document()))
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 16
+ALL = operations_of(schema_of(console.document()))
+# Not asked here, and why.
+LEFT_OUT = {"live": "a stream ends with its browser only; tests/console/test_live.py listens to it"}
+OPERATIONS = {name: operation for name, operation in ALL.items() if name not in LEFT_OUT}
+# Bodies whose rules no schema says.
+RIGHT: dict[str, Any] = {
+    "upload_image": PNG,
+    "import_knowledge": "## 几点关门？\n\n晚上十点。\n".encode(),
+    "send_message": {"content": {"type": "text", "content": "您好"}},
+    "set_shifts": {"shifts": [{"pattern": "workdays", "starts": 540, "ends": 1080, "breaks": [[720, 780]]}]},
+    "begin_batch": {"tag_id": 0, "action": "put", "filter": {"platform": "wechat"}},
+    "transfer": {"to_staff_id": 0, "note": "请跟进"},
+}
 
 
 @dataclass(kw_only=True)
 class Admin(Stage):
-    """An administrator at a browser, in a house with two brands, an account, colleagues and roles."""
+    """An administrator at a browser, who sits at the desk of a brand that has something of everything."""
 
     office: Office
     browser: Browser
     id: int
 
     ENDING = frozenset({"sign_in", "sign_out", "change_password", "end_session"})
+    # Without a model, what a brand has not published is answered by nobody.
+    UNAVAILABLE = frozenset({"rehearse"})
 
     def signed(self) -> dict[str, Any]:
         return {"headers": {CSRF_HEADER: self.browser.csrf}, "cookies": {COOKIE: self.browser.cookie}}
@@ -53,30 +87,99 @@ class Admin(Stage):
         found: int = current["id"]
         return found
 
+    async def made(self, path: str, body: Any) -> int:
+        """Make something through the API and return its id."""
+        answer = await self.browser.call("PUT" if path == "/welcomes" else "POST", path, body)
+        assert answer.status < 300, answer
+        found: int = answer.body["id"]
+        return found
+
+    async def furnish(self, account_id: int, brand_id: int, colleague: int) -> None:
+        """Give the brand a fan who is being served, who is two members merged, and all that staff write."""
+        now = self.office.clock.now()
+        fan, other = await make_follower(account_id, now), await make_follower(account_id, now)
+        for one in (fan, other):
+            await happens(one, TEXT, now, {"content": "几点开门"})
+        second = await self.office.house.account("miniprogram")
+        twin = await make_follower(second.id, now)
+        for one in (fan, twin):
+            await link_unionid(fan_id=one.id, unionid="union", now=now)
+        (merge,) = await self.office.rows("SELECT id FROM member_merge")
+        origin = Origin("活动", "公众号", now)
+        await ledger.award(
+            key=key_of("fuzzing", "award"), holder_id=fan.member_id, asset="points", amount=80, origin=origin, now=now
+        )
+        (line,) = await self.office.rows("SELECT id FROM ledger_entry WHERE holder_id = $1", fan.member_id)
+        handed = await conversations.request_person(fan_id=fan.id, reason="rule", now=now)
+        assert (await self.browser.post("/inbox/presence", {"brand": brand_id})).status == 200
+        record = Record(
+            key_of("fuzzing", "answer"), brand_id, account_id, fan.id, fan.member_id, "doubt", "这个我还拿不准。", now
+        )
+        await answers.keep(record)
+        (answer,) = await self.office.rows("SELECT id FROM assistant_answer")
+        entry = await self.made("/knowledge/entries", {"brand_id": brand_id, "kind": "qa", **qa("几点开门？")})
+        assert (await self.browser.post(f"/knowledge/entries/{entry}/publish", {"version": 1})).status == 204
+        tag = await self.made("/tags", {"brand_id": brand_id, "name": "老客"})
+        batch = await self.made("/tag-batches", {"tag_id": tag, "action": "put", "filter": {"platform": "wechat"}})
+        while await batches.work_some(batch_id=batch, now=now):
+            pass
+        skill = {"name": "aftersale", "title": "售后"}
+        assert (await self.browser.call("PUT", f"/desk/{brand_id}/skills", skill)).status == 204
+        text = {"type": "text", "content": "您好"}
+        found = {
+            "account": account_id,
+            "account_id": account_id,
+            "brand": brand_id,
+            "brand_id": brand_id,
+            "fan_id": other.id,
+            "conversation_id": handed.conversation_id,
+            "member_id": fan.member_id,
+            "merge_id": merge["id"],
+            "answer_id": answer["id"],
+            "entry_id": entry,
+            "points_entry_id": line["id"],
+            "tag_id": tag,
+            "batch_id": batch,
+            "rule_id": await self.made("/rules", {"account_id": account_id, **rule("券")}),
+            "welcome_id": await self.made("/welcomes", {"account_id": account_id, "audience": "any", "reply": text}),
+            "quick_reply_id": await self.made("/quick-replies", {"brand": brand_id, "title": "问候", "text": "您好"}),
+            "staff_id": colleague,
+            "to_staff_id": colleague,
+            "version": 1,
+            "expected": 1,
+        }
+        self.real |= {name: (lambda value=value: value) for name, value in found.items()}
+
 
 @pytest.fixture
-async def office(database_url: str, clock: ManualClock) -> AsyncIterator[Office]:
+def library() -> Library:
+    return Library(Tasks())
+
+
+@pytest.fixture
+async def office(database_url: str, clock: ManualClock, library: Library) -> AsyncIterator[Office]:
     """As the other tests', but with WeChat beside it: an account is checked there at once, or in vain for a second."""
-    async with (
-        running() as wechat,
-        scrm_db.database(database_url, pool=6),
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
-    ):
-        opened, server = await open_office(House(database_url, clock, http), http, clock, wechat_url=wechat.url)
+    async with AsyncExitStack() as stack:
+        wechat = await stack.enter_async_context(running())
+        await stack.enter_async_context(scrm_db.database(database_url, pool=6))
+        http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+        house = House(database_url, clock, http)
+        stack.push_async_callback(house.close)
+        parts = Parts(Assistant(clock, knowledge=library, model=None, tools=TOOLS))
+        opened, server = await open_office(house, http, clock, wechat_url=wechat.url, parts=parts)
+        stack.push_async_callback(server.close)
         wechat.world.add_account("service", appid=APPID, secret="appsecret")
-        try:
-            yield opened
-        finally:
-            await server.close()
-            await opened.house.close()
+        yield opened
 
 
 @pytest.fixture
-async def stage(office: Office) -> Admin:
+async def stage(office: Office, library: Library) -> Admin:
     admin, colleague = await office.signed_in(), await office.signed_in("agent")
     account = await office.house.account(appid=APPID)
+    (row,) = await office.rows("SELECT brand_id FROM account WHERE id = $1", account.id)
     await office.services.directory.refresh()
     role, theirs = await office.role({"staff.manage"}), await colleague.me()
+    assert (await colleague.post("/inbox/presence", {"brand": row["brand_id"]})).status == 200
     stage = Admin(
         office.address.removesuffix(console.MOUNT),
         asyncio.get_running_loop(),
@@ -85,27 +188,45 @@ async def stage(office: Office) -> Admin:
         id=await admin.me(),
     )
     stage.real = {
-        "account_id": lambda: account.id,
-        "staff_id": lambda: theirs,
         "role_id": lambda: role,
         "brands": lambda: [office.brands[0]],
-        "brand_id": lambda: office.brands[0],
         "permissions": lambda: ["staff.manage"],
         "session_id": lambda: stage.wait(stage.elsewhere()),
         "login": lambda: admin.login,
         "password": lambda: PASSWORD,
         "present": lambda: PASSWORD,
     }
+    await stage.furnish(account.id, row["brand_id"], theirs)
+    await library.refresh()
     return stage
+
+
+async def prepare(stage: Admin, name: str) -> None:
+    """Change what is on the stage for an operation that needs it otherwise."""
+    real, office = stage.real, stage.office
+    stage.right = RIGHT.get(name)
+    if name == "add_staff":
+        del real["login"]  # a name that is still free
+    elif name == "remove_role":
+        real["role_id"] = lambda: stage.wait(office.role({"staff.manage"}))
+    elif name == "member_points_why":
+        real["entry_id"] = real["points_entry_id"]
+    elif name == "picture":
+        account = next(iter(office.services.directory.accounts().values()))
+        client = office.services.clients.for_account(Sender(account.id, account.kind, account.appid, account.secret))
+        kept = await client.media.upload("image", ("a.png", BytesIO(PNG), "image/png"))
+        real["media_id"] = lambda: kept["media_id"]
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_every_answer_is_documented(stage: Admin, name: str) -> None:
-    if name == "add_staff":
-        del stage.real["login"]  # a name that is still free
-    elif name == "remove_role":
-        stage.real["role_id"] = lambda: stage.wait(stage.office.role({"staff.manage"}))
+    await prepare(stage, name)
     answered = await stage.play(OPERATIONS[name])
     # Neither was everything let in, nor everything turned away at the door.
     assert min(answered) < 300, answered
     assert max(answered) >= 400, answered
+
+
+def test_nothing_is_left_out_by_mistake() -> None:
+    """What is named apart is still an operation."""
+    assert (LEFT_OUT.keys() | RIGHT.keys() | Admin.ENDING | Admin.UNAVAILABLE) <= ALL.keys()

@@ -214,3 +214,13 @@ async def test_whoever_leaves_the_desk_is_not_present(shop: Shop) -> None:
     assert await present() == [(me, True)]
     assert (await agent.post("/inbox/leave")).status == 204
     assert await present() == [(me, False)]
+
+
+async def test_a_brand_that_there_is_not_has_no_desk_and_no_quick_replies(shop: Shop) -> None:
+    """Whoever works for all brands may name any number as one."""
+    boss = await shop.office.signed_in()
+    for path, body in (("/inbox/presence", {}), ("/quick-replies", {"title": "问候", "text": "您好"})):
+        refused = await boss.post(path, {**body, "brand": 999_999})
+        assert (refused.said, refused.body["field"]) == ((404, "not_found"), "brand"), path
+    for table in ("seat", "quick_reply"):
+        assert await shop.office.rows(f"SELECT 1 FROM {table}") == []  # noqa: S608  # our own names
