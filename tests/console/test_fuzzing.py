@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -46,6 +48,8 @@ LEFT_OUT = {"live": "a stream ends with its browser only; tests/console/test_liv
 OPERATIONS = {name: operation for name, operation in ALL.items() if name not in LEFT_OUT}
 # Bodies whose rules no schema says.
 RIGHT: dict[str, Any] = {
+    "change_password": {"present": PASSWORD, "new": "bailu-2027-coffee"},
+    "remove_desk_skill": {"name": "aftersale"},
     "upload_image": PNG,
     "import_knowledge": "## 几点关门？\n\n晚上十点。\n".encode(),
     "send_message": {"content": {"type": "text", "content": "您好"}},
@@ -94,37 +98,43 @@ class Admin(Stage):
         found: int = answer.body["id"]
         return found
 
-    async def furnish(self, account_id: int, brand_id: int, colleague: int) -> None:
-        """Give the brand a fan who is being served, who is two members merged, and all that staff write."""
-        now = self.office.clock.now()
+    async def furnish(self) -> None:
+        """Put a brand's account on the stage, a fan being served who was two members, and all that staff write."""
+        office, admin, now = self.office, self.browser, self.office.clock.now()
+        account_id = (await office.house.account(appid=APPID)).id
+        await office.services.directory.refresh()
+        (account,) = await office.rows("SELECT brand_id FROM account WHERE id = $1", account_id)
+        brand_id, present = account["brand_id"], {"brand": account["brand_id"]}
         fan, other = await make_follower(account_id, now), await make_follower(account_id, now)
         for one in (fan, other):
             await happens(one, TEXT, now, {"content": "几点开门"})
-        second = await self.office.house.account("miniprogram")
+        second = await office.house.account("miniprogram")
         twin = await make_follower(second.id, now)
         for one in (fan, twin):
             await link_unionid(fan_id=one.id, unionid="union", now=now)
-        (merge,) = await self.office.rows("SELECT id FROM member_merge")
+        (merge,) = await office.rows("SELECT id FROM member_merge")
         origin = Origin("活动", "公众号", now)
         await ledger.award(
             key=key_of("fuzzing", "award"), holder_id=fan.member_id, asset="points", amount=80, origin=origin, now=now
         )
-        (line,) = await self.office.rows("SELECT id FROM ledger_entry WHERE holder_id = $1", fan.member_id)
+        (line,) = await office.rows("SELECT id FROM ledger_entry WHERE holder_id = $1", fan.member_id)
         handed = await conversations.request_person(fan_id=fan.id, reason="rule", now=now)
-        assert (await self.browser.post("/inbox/presence", {"brand": brand_id})).status == 200
+        # Who comes first has the conversation.
+        for person in (admin, colleague := await office.signed_in("agent")):
+            assert (await person.post("/inbox/presence", present)).status == 200
         record = Record(
             key_of("fuzzing", "answer"), brand_id, account_id, fan.id, fan.member_id, "doubt", "这个我还拿不准。", now
         )
         await answers.keep(record)
-        (answer,) = await self.office.rows("SELECT id FROM assistant_answer")
+        (answer,) = await office.rows("SELECT id FROM assistant_answer")
         entry = await self.made("/knowledge/entries", {"brand_id": brand_id, "kind": "qa", **qa("几点开门？")})
-        assert (await self.browser.post(f"/knowledge/entries/{entry}/publish", {"version": 1})).status == 204
+        assert (await admin.post(f"/knowledge/entries/{entry}/publish", {"version": 1})).status == 204
         tag = await self.made("/tags", {"brand_id": brand_id, "name": "老客"})
         batch = await self.made("/tag-batches", {"tag_id": tag, "action": "put", "filter": {"platform": "wechat"}})
         while await batches.work_some(batch_id=batch, now=now):
             pass
         skill = {"name": "aftersale", "title": "售后"}
-        assert (await self.browser.call("PUT", f"/desk/{brand_id}/skills", skill)).status == 204
+        assert (await admin.call("PUT", f"/desk/{brand_id}/skills", skill)).status == 204
         text = {"type": "text", "content": "您好"}
         found = {
             "account": account_id,
@@ -143,62 +153,40 @@ class Admin(Stage):
             "rule_id": await self.made("/rules", {"account_id": account_id, **rule("券")}),
             "welcome_id": await self.made("/welcomes", {"account_id": account_id, "audience": "any", "reply": text}),
             "quick_reply_id": await self.made("/quick-replies", {"brand": brand_id, "title": "问候", "text": "您好"}),
-            "staff_id": colleague,
-            "to_staff_id": colleague,
+            "staff_id": (theirs := await colleague.me()),
+            "to_staff_id": theirs,
+            "role_id": await office.role({"staff.manage"}),
+            "brands": [office.brands[0]],
+            "permissions": ["staff.manage"],
+            "login": admin.login,
+            "password": PASSWORD,
+            "present": PASSWORD,
             "version": 1,
             "expected": 1,
         }
-        self.real |= {name: (lambda value=value: value) for name, value in found.items()}
+        self.real = {name: partial(deepcopy, value) for name, value in found.items()}
+        self.real["session_id"] = lambda: self.wait(self.elsewhere())
 
 
 @pytest.fixture
-def library() -> Library:
-    return Library(Tasks())
-
-
-@pytest.fixture
-async def office(database_url: str, clock: ManualClock, library: Library) -> AsyncIterator[Office]:
-    """As the other tests', but with WeChat beside it: an account is checked there at once, or in vain for a second."""
+async def stage(database_url: str, clock: ManualClock) -> AsyncIterator[Admin]:
+    """With WeChat beside it: an account is checked there at once, or in vain for a second."""
     async with AsyncExitStack() as stack:
         wechat = await stack.enter_async_context(running())
+        wechat.world.add_account("service", appid=APPID, secret="appsecret")
         await stack.enter_async_context(scrm_db.database(database_url, pool=6))
         http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
-        house = House(database_url, clock, http)
+        house, library = House(database_url, clock, http), Library(Tasks())
         stack.push_async_callback(house.close)
         parts = Parts(Assistant(clock, knowledge=library, model=None, tools=TOOLS))
-        opened, server = await open_office(house, http, clock, wechat_url=wechat.url, parts=parts)
+        office, server = await open_office(house, http, clock, wechat_url=wechat.url, parts=parts)
         stack.push_async_callback(server.close)
-        wechat.world.add_account("service", appid=APPID, secret="appsecret")
-        yield opened
-
-
-@pytest.fixture
-async def stage(office: Office, library: Library) -> Admin:
-    admin, colleague = await office.signed_in(), await office.signed_in("agent")
-    account = await office.house.account(appid=APPID)
-    (row,) = await office.rows("SELECT brand_id FROM account WHERE id = $1", account.id)
-    await office.services.directory.refresh()
-    role, theirs = await office.role({"staff.manage"}), await colleague.me()
-    assert (await colleague.post("/inbox/presence", {"brand": row["brand_id"]})).status == 200
-    stage = Admin(
-        office.address.removesuffix(console.MOUNT),
-        asyncio.get_running_loop(),
-        office=office,
-        browser=admin,
-        id=await admin.me(),
-    )
-    stage.real = {
-        "role_id": lambda: role,
-        "brands": lambda: [office.brands[0]],
-        "permissions": lambda: ["staff.manage"],
-        "session_id": lambda: stage.wait(stage.elsewhere()),
-        "login": lambda: admin.login,
-        "password": lambda: PASSWORD,
-        "present": lambda: PASSWORD,
-    }
-    await stage.furnish(account.id, row["brand_id"], theirs)
-    await library.refresh()
-    return stage
+        admin = await office.signed_in()
+        address, loop = office.address.removesuffix(console.MOUNT), asyncio.get_running_loop()
+        stage = Admin(address, loop, office=office, browser=admin, id=await admin.me())
+        await stage.furnish()
+        await library.refresh()
+        yield stage
 
 
 async def prepare(stage: Admin, name: str) -> None:
