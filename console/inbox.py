@@ -23,7 +23,7 @@ class InboxQuery(Taken):
 
     brand: RowId
     view: Literal["mine", "waiting", "all"] = "mine"
-    skill: str | None = Field(default=None, max_length=32)
+    skill: Text | None = Field(default=None, max_length=32)
     account: RowId | None = None
     snoozed: bool | None = None
     search: Text | None = Field(default=None, max_length=32)

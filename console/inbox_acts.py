@@ -27,7 +27,7 @@ class TransferBody(Taken):
     """To somebody, or to the queue of a skill ("" is the general one)."""
 
     to_staff_id: RowId | None = None
-    to_skill: Annotated[str, Field(max_length=32)] | None = None
+    to_skill: Annotated[Text, Field(max_length=32)] | None = None
     note: Annotated[Text, Field(max_length=200)] = ""
 
 

@@ -24,6 +24,8 @@ def check_pattern(match: str, pattern: str) -> str:
     kept = pattern if match == "regex" else pattern.strip()
     if not 1 <= len(kept) <= PATTERN_LIMIT or not kept.strip():
         raise Invalid(f"关键词长度为 1 到 {PATTERN_LIMIT} 个字符", field="pattern")
+    if "\x00" in kept:  # PostgreSQL holds none
+        raise Invalid("含有无法保存的字符", field="pattern")
     if match == "regex":
         compile_pattern(kept)
     return kept
