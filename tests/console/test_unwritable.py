@@ -1,4 +1,4 @@
-"""Text that no column holds, a NUL or half a character, is refused by its field wherever staff send or search for it."""
+"""Text that no column holds, a NUL or half a character, is refused by its field wherever staff send or search it."""
 
 from typing import Any
 
