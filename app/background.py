@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from app.server import SERVICES, NotMigratedError, check_clock, health_routes, stopping
+from app.server import SERVICES, NotMigratedError, check_clock, check_holidays, health_routes, stopping
 from app.services import Services, services
 from app.settings import Settings
 from bot.recovery import resume_abandoned
@@ -111,6 +111,7 @@ async def work(settings: Settings, database_url: str) -> None:
     with stopping(stop):
         async with services(settings, database_url) as opened:
             await check_clock(opened)
+            check_holidays(opened.clock.now())
             background = [
                 opened.tasks.spawn(opened.directory.watch(), "directory"),
                 opened.tasks.spawn(opened.engine.keep_leases(), "leases"),

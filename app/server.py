@@ -5,6 +5,7 @@ import contextlib
 import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -17,6 +18,8 @@ from app.services import Services, services
 from app.settings import Settings
 from bot.callback import Callback
 from bot.door import IDLE_SECONDS, Doors
+from kit import workdays
+from kit.clock import natural_day
 from kit.state import StateUnavailable
 from scrm import db
 from scrm.errors import Unavailable
@@ -129,6 +132,12 @@ async def show_metrics(_request: web.Request) -> web.Response:
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
+def check_holidays(now: datetime) -> None:
+    """Warn where the public holidays that due dates and shifts count by are soon unknown."""
+    if short := workdays.shortage(natural_day(now)):
+        log.warning("holidays run out", detail=short)
+
+
 async def check_clock(opened: Services) -> None:
     """Raise NotReadyError when this machine's clock and the database's disagree."""
     skew = await db.clock_skew(opened.clock.now)
@@ -144,6 +153,7 @@ async def serve(settings: Settings, database_url: str, *, reuse_port: bool = Fal
     with stopping(stop):
         async with services(settings, database_url) as opened:
             await check_clock(opened)
+            check_holidays(opened.clock.now())
             await ensure_months(opened.clock.now().date())
             background = [
                 opened.tasks.spawn(opened.directory.watch(), "directory"),
