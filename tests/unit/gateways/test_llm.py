@@ -197,7 +197,8 @@ async def test_at_most_so_many_at_once_and_waiting(wechat: SimulatorServer) -> N
 async def test_waiting_for_a_place_is_inside_the_time(wechat: SimulatorServer) -> None:
     wechat.wechat.faults.add_api(path=CHAT, times=None, delay=30)
     async with client_of(wechat.url, concurrency=1, breaker=Breaker(lambda: 0.0, failures=2)) as client:
-        asking = [client.chat(HELLO, max_tokens=10, seconds=0.3) for _ in range(2)]
+        # The second gives up while the first still has the only place.
+        asking = [client.chat(HELLO, max_tokens=10, seconds=seconds) for seconds in (1.0, 0.3)]
         outcomes = await asyncio.gather(*asking, return_exceptions=True)
         # Who was never asked has not failed: the one that waited says nothing of the model.
         assert not client.broken
