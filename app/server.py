@@ -132,10 +132,12 @@ async def show_metrics(_request: web.Request) -> web.Response:
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
-def check_holidays(now: datetime) -> None:
-    """Warn where the public holidays that due dates and shifts count by are soon unknown."""
-    if short := workdays.shortage(natural_day(now)):
+def check_holidays(now: datetime) -> str | None:
+    """Warn where the public holidays that due dates and shifts count by are soon unknown; return the warning."""
+    short = workdays.shortage(natural_day(now))
+    if short:
         log.warning("holidays run out", detail=short)
+    return short
 
 
 async def check_clock(opened: Services) -> None:
