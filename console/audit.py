@@ -1,13 +1,13 @@
 """The audit trail: who changed what."""
 
 from dataclasses import asdict
-from datetime import date, datetime, time, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from console.surface import SURFACE, BrandPage, Call
-from kit.clock import SHANGHAI
+from kit.clock import midnight
 from scrm.staff import audit
 from web.shapes import Day, Moment, RowId, Text
 
@@ -53,8 +53,8 @@ async def audit_trail(call: Call, query: AuditQuery) -> AuditTrail:
         staff_id=query.staff,
         action=query.action,
         subject=query.subject,
-        since=None if query.since is None else _midnight(query.since),
-        until=None if query.until is None else _midnight(query.until) + timedelta(days=1),
+        since=None if query.since is None else midnight(query.since),
+        until=None if query.until is None else midnight(query.until) + timedelta(days=1),
         before=query.before,
         limit=query.limit + 1,
     )
@@ -63,7 +63,3 @@ async def audit_trail(call: Call, query: AuditQuery) -> AuditTrail:
         items=[AuditLine.model_validate(asdict(one)) for one in shown],
         next=shown[-1].id if len(found) > query.limit else None,
     )
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), SHANGHAI)

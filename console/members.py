@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from console.surface import SURFACE, BrandPage, Call
 from kit import csv_text
-from kit.clock import SHANGHAI
+from kit.clock import SHANGHAI, midnight
 from scrm.members.profiles import Profile
 from scrm.people import listing
 from scrm.people.listing import PersonRow
@@ -47,8 +47,8 @@ class Asked(Taken):
             nickname=self.nickname,
             name=self.name,
             phone=self.phone,
-            since=None if self.since is None else _midnight(self.since),
-            until=None if self.until is None else _midnight(self.until) + timedelta(days=1),
+            since=None if self.since is None else midnight(self.since),
+            until=None if self.until is None else midnight(self.until) + timedelta(days=1),
             platform=self.platform,
             level=self.level,
             tags=[int(one) for one in self.tag.split(",") if one],
@@ -256,10 +256,6 @@ def seen(call: Call, profile: Profile) -> Profile:
     if call.me.may(CLEAR):
         return profile
     return replace(profile, name=profile.masked_name, phone=profile.masked_phone)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), SHANGHAI)
 
 
 def _local(moment: datetime) -> str:

@@ -1,13 +1,13 @@
 """How service is doing, for charts and tables: by day, by hour and by staff."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from console.surface import SURFACE, Call
-from kit.clock import SHANGHAI, natural_day
+from kit.clock import midnight, natural_day
 from scrm.conversations import desk_queries, reports
 from scrm.conversations.reports import BotShare, Figures
 from scrm.errors import Invalid
@@ -138,8 +138,8 @@ async def service_report(call: Call, query: ServiceReportQuery) -> ServiceReport
     first, last = _period(query, natural_day(call.now))
     told = await reports.report(
         brands=call.within(query.brand),
-        since=_midnight(first),
-        until=_midnight(last + timedelta(days=1)),
+        since=midnight(first),
+        until=midnight(last + timedelta(days=1)),
         account_id=query.account,
         skill="" if query.skill == "-" else query.skill,
     )
@@ -173,10 +173,6 @@ def _period(query: ServiceReportQuery, today: date) -> tuple[date, date]:
 def _back(day: date, days: int) -> date:
     # The calendar has a first day.
     return date.fromordinal(max(1, day.toordinal() - days))
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), SHANGHAI)
 
 
 _NOTHING = Figures(0, 0, 0, 0, 0, None, None, None, None, 0, None, 0, 0, 0)

@@ -1,6 +1,6 @@
 """The one clock: everything that asks for the time is handed one of these."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -43,6 +43,11 @@ class ManualClock:
 def natural_day(moment: datetime) -> date:
     """Return the day in Asia/Shanghai on which an aware moment falls (自然日)."""
     return moment.astimezone(SHANGHAI).date()
+
+
+def midnight(day: date) -> datetime:
+    """Return the aware moment at which a natural day begins in Asia/Shanghai."""
+    return datetime.combine(day, time(), SHANGHAI)
 
 
 def from_epoch(seconds: int) -> datetime:

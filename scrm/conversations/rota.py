@@ -3,9 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
-from kit.clock import SHANGHAI
+from kit.clock import midnight
 from kit.workdays import is_working_day, occasion
 from scrm import db
 from scrm.conversations.changes import change, lock, record
@@ -52,9 +52,9 @@ def spans(hours: Hours, first: date, count: int) -> list[Span]:
     """Return what the shifts come to on the days from `first` on, breaks and special days taken off."""
     found = []
     for day in (first + timedelta(days=n) for n in range(count)):
-        midnight = datetime.combine(day, time(), SHANGHAI)
+        begins = midnight(day)
         for staff_id, (begin, end) in spans_of(hours.shifts, day, hours.special):
-            found.append(Span(staff_id, day, _minutes(begin - midnight), _minutes(end - midnight)))
+            found.append(Span(staff_id, day, _minutes(begin - begins), _minutes(end - begins)))
     return sorted(found, key=lambda one: (one.day, one.staff_id, one.starts, one.ends))
 
 

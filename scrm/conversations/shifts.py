@@ -6,9 +6,9 @@ goes on through Saturday morning, whatever kind of day Saturday is.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
-from kit.clock import SHANGHAI, natural_day
+from kit.clock import midnight, natural_day
 from kit.workdays import is_working_day
 
 DAY = 1440  # minutes
@@ -55,13 +55,13 @@ def spans_of(shifts: Iterable[ShiftView], day: date, special: SpecialDays) -> It
     """Yield (staff_id, (from, until)) of what begins on a day, without the breaks."""
     fitting = [shift for shift in shifts if fits(shift, day, special)]
     dated = {shift.staff_id for shift in fitting if shift.pattern in DATED}
-    midnight = datetime.combine(day, time(), SHANGHAI)
+    begins = midnight(day)
     for shift in fitting:
         if shift.pattern == "off" or (shift.staff_id in dated and shift.pattern != "date"):
             continue
         for begin, end in _without_breaks(shift):
             # Shanghai has no daylight saving time, so minutes after midnight are what a clock shows.
-            yield shift.staff_id, (midnight + timedelta(minutes=begin), midnight + timedelta(minutes=end))
+            yield shift.staff_id, (begins + timedelta(minutes=begin), begins + timedelta(minutes=end))
 
 
 def _without_breaks(shift: ShiftView) -> Iterator[tuple[int, int]]:
@@ -92,7 +92,7 @@ def next_service_time(shifts: Iterable[ShiftView], moment: datetime, special: Sp
     for ahead in range(-1, HORIZON_DAYS + 1):
         day = today + timedelta(days=ahead)
         # What goes on after a break may begin on the next day, but nothing begins before its own.
-        if best is not None and best < datetime.combine(day, time(), SHANGHAI):
+        if best is not None and best < midnight(day):
             break
         for _, (begin, end) in spans_of(known, day, special):
             if moment < end:
