@@ -24,7 +24,8 @@ from bench.report import verdict
 from kit.ids import key_of
 from kit.tasks import Tasks
 from scrm import db
-from scrm.db import GroupCommit, fetch
+from scrm.db import fetch
+from scrm.group_commit import GroupCommit
 from scrm.points import ledger
 from scrm.points.awards import Award
 from scrm.points.postings import POINTS, Origin

@@ -16,14 +16,15 @@ from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
 from bot.directory import Directory, Served
 from bot.engine import Engine
-from bot.envelope import is_probe
+from bot.envelope import Opened, is_probe
 from bot.errors import MalformedPush, Refused
 from bot.normalise import MAX_BODY
-from bot.replies import render
+from bot.replies import Reply, render
 from bot.signature import verify
 from kit.clock import Clock
 from kit.faults import describe
 from kit.seal import Sealer
+from kit.tasks import Tasks
 from scrm.errors import Unavailable
 from scrm.pushes import service as pushes
 from web import metrics
@@ -52,11 +53,12 @@ SUCCESS = Answer(b"success", "text/plain")
 class Callback:
     """The two endpoints of every account's callback URL."""
 
-    def __init__(self, directory: Directory, engine: Engine, clock: Clock, sealer: Sealer) -> None:
+    def __init__(self, directory: Directory, engine: Engine, clock: Clock, sealer: Sealer, tasks: Tasks) -> None:
         self._directory = directory
         self._engine = engine
         self._clock = clock
         self._sealer = sealer
+        self._tasks = tasks
         self._looked_up_until = clock.now()
 
     def routes(self) -> list[web.RouteDef]:
@@ -79,37 +81,45 @@ class Callback:
 
     async def push(self, request: web.Request) -> web.Response:
         """POST: one push, or one of its repetitions."""
-        arrived = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        arrived = loop.time()
         served = await self._served(request)
         if (request.content_length or 0) > MAX_BODY:
             raise HTTPRequestEntityTooLarge(max_size=MAX_BODY)
         body = await _body(request)
         if len(body) > MAX_BODY:  # it came in pieces
             raise HTTPRequestEntityTooLarge(max_size=MAX_BODY)
-        return _response(await self.answer(served, request.query, body, arrived))
+        answer: asyncio.Future[Answer] = loop.create_future()
+
+        def tell(given: Answer) -> None:
+            if not answer.done():  # whoever asked may have left
+                answer.set_result(given)
+
+        self.begin(served, request.query, body, arrived, tell)
+        return _response(await answer)
 
     def served(self, account_id: int) -> Served | None:
         """Return an account known here; None for one that may have been added a moment ago."""
         return self._directory.get(account_id)
 
-    async def answer(self, served: Served, query: Mapping[str, str], body: bytes, arrived: float) -> Answer:
-        """Return what to answer a push with, whatever it is; `arrived` is the loop's time at which it came."""
+    def begin(
+        self, served: Served, query: Mapping[str, str], body: bytes, arrived: float, tell: Callable[[Answer], None]
+    ) -> None:
+        """Call `tell`, perhaps at once, with what to answer a push with, whatever it is.
+
+        `arrived` is the loop's time at which it came.
+        """
+        now = int(self._clock.now().timestamp())
         try:
             if is_probe(body):
-                return SUCCESS
-            now = int(self._clock.now().timestamp())
-            try:
-                opened = served.envelope.open(body, query, now)
-            except MalformedPush as error:
-                return await self._malformed(served, query, body, error.reason)
-            reply = await self._engine.answer(served, opened.message, arrived)
-            metrics.PUSH_SECONDS.observe(asyncio.get_running_loop().time() - arrived)
-            if reply is None:
-                return SUCCESS
-            rendered = render(reply, opened.message, now, opened.fmt)
-            return Answer(served.envelope.seal(rendered, opened, now), CONTENT[opened.fmt])
+                tell(SUCCESS)
+                return
+            opened = served.envelope.open(body, query, now)
+            self._engine.begin(served, opened.message, arrived, _Sealing(served, opened, now, arrived, tell))
+        except MalformedPush as error:
+            self._tasks.spawn(self._malformed(served, query, body, error.reason, tell), "malformed")
         except Exception as error:  # noqa: BLE001  # promised at the top of this file
-            return _refusal(error)
+            tell(_refusal(error))
 
     async def _served(self, request: web.Request) -> Served:
         account_id = int(request.match_info["account"])
@@ -123,7 +133,17 @@ class Callback:
             raise web.HTTPNotFound
         return served
 
-    async def _malformed(self, served: Served, query: Mapping[str, str], body: bytes, reason: str) -> Answer:
+    async def _malformed(
+        self, served: Served, query: Mapping[str, str], body: bytes, reason: str, tell: Callable[[Answer], None]
+    ) -> None:
+        try:
+            tell(await self._kept(served, query, body, reason))
+        except BaseException as error:
+            tell(_refusal(error if isinstance(error, Exception) else Unavailable(code="shutting_down")))
+            if not isinstance(error, Exception):
+                raise
+
+    async def _kept(self, served: Served, query: Mapping[str, str], body: bytes, reason: str) -> Answer:
         metrics.PUSH_REFUSED.labels(reason.split(":", maxsplit=1)[0]).inc()
         genuine = verify(
             query.get("signature", ""), served.account.token, query.get("timestamp", ""), query.get("nonce", "")
@@ -161,6 +181,39 @@ class Callback:
                 return _response(_refusal(error))
 
         return guarded
+
+
+@dataclass(slots=True, eq=False)
+class _Sealing:
+    """Waits for a push's reply (a Waiter), and tells it as WeChat is to get it."""
+
+    served: Served
+    opened: Opened
+    now: int
+    arrived: float
+    tell: Callable[[Answer], None]
+    told: bool = False
+
+    def done(self) -> bool:
+        return self.told
+
+    def set_result(self, reply: Reply | None) -> None:
+        opened = self.opened
+        metrics.PUSH_SECONDS.observe(asyncio.get_running_loop().time() - self.arrived)
+        try:
+            if reply is None:
+                answer = SUCCESS
+            else:
+                rendered = render(reply, opened.message, self.now, opened.fmt)
+                answer = Answer(self.served.envelope.seal(rendered, opened, self.now), CONTENT[opened.fmt])
+        except Exception as error:  # noqa: BLE001  # promised at the top of this file
+            answer = _refusal(error)
+        self.told = True
+        self.tell(answer)
+
+    def set_exception(self, error: Exception) -> None:
+        self.told = True
+        self.tell(_refusal(error))
 
 
 async def _body(request: web.Request) -> bytes:

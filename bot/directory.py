@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import structlog
 
 from bot.envelope import Envelope
-from kit.faults import describe
 from kit.seal import Sealer, UnsealError
+from kit.tasks import repeat
 from scrm import db
 from scrm.accounts.service import AccountView, readable
 from scrm.errors import Unavailable
@@ -80,11 +80,4 @@ class Directory:
 
     async def watch(self, every_seconds: float = 1.0) -> None:
         """Refresh for ever. With the database away the last known accounts stay."""
-        while True:
-            await asyncio.sleep(every_seconds)
-            try:
-                await self.refresh()
-            except Unavailable:
-                log.warning("accounts not refreshed: the database is away")
-            except Exception as error:  # noqa: BLE001  # one bad row must not end the watching
-                log.error("accounts not refreshed", error=describe(error))
+        await repeat(self.refresh, every_seconds, "accounts not refreshed", passing=Unavailable)

@@ -7,19 +7,19 @@ first byte on and for good. So the rules of HTTP are aiohttp's, and no request i
 """
 
 import asyncio
+import contextlib
 import re
 import socket
 from email.utils import formatdate
+from functools import cache
 from http import HTTPStatus
 from typing import Any, cast
 
 from aiohttp import web
 
 from bot.callback import Answer, Callback
-from bot.directory import Served
 from bot.normalise import MAX_BODY
 from kit.clock import Clock
-from kit.tasks import Tasks
 from web.problems import REQUEST_ID
 
 # Longer than the connections of proxies in front of us may idle (nginx and cloud balancers: 60 s), so that it is they
@@ -50,18 +50,19 @@ class Doors:
     """
 
     def __init__(
-        self, callback: Callback, inside: web.Server, clock: Clock, tasks: Tasks, idle_seconds: float = IDLE_SECONDS
+        self, callback: Callback, inside: web.Server, clock: Clock, idle_seconds: float = IDLE_SECONDS
     ) -> None:
         self.callback = callback
         self.inside = inside
-        self.tasks = tasks
         self.idle_seconds = idle_seconds
         self._clock = clock
         self.open: set[_Door] = set()
-        self.busy: set[asyncio.Task[None]] = set()
+        # How many pushes are being answered; told when, while closing, it comes to none.
+        self.busy = 0
+        self.quiet = asyncio.Event()
         self.closing = False
         self.loop = asyncio.get_running_loop()
-        self._date = (0, "")
+        self._date, self._date_until = b"", 0.0
         self._sweeping = self.loop.call_later(idle_seconds / 4, self._sweep)
 
     def __call__(self) -> asyncio.Protocol:
@@ -75,7 +76,8 @@ class Doors:
         for door in list(self.open):
             door.close_if_idle(self.loop.time())
         if self.busy:
-            await asyncio.wait(self.busy, timeout=seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.quiet.wait(), seconds)
 
     def _sweep(self) -> None:
         """Close what has been idle: whoever connects and says nothing must not use our sockets up."""
@@ -85,19 +87,20 @@ class Doors:
 
     def http(self, answer: Answer) -> bytes:
         """Return an answer as it goes over the wire."""
-        now = int(self._clock.now().timestamp())
-        if self._date[0] != now:
-            self._date = now, formatdate(now, usegmt=True)
-        refusal = "" if answer.request_id is None else f"{REQUEST_ID}: {answer.request_id}\r\n"
-        ending = "Connection: close\r\n" if self.closing else ""
-        head = (
-            f"HTTP/1.1 {answer.status} {_PHRASES[answer.status]}\r\nContent-Type: {answer.content_type}\r\n"
-            f"Content-Length: {len(answer.body)}\r\nDate: {self._date[1]}\r\n{refusal}{ending}\r\n"
-        )
-        return head.encode() + answer.body
+        now = self.loop.time()
+        if now >= self._date_until:
+            self._date_until = now + 1
+            self._date = formatdate(self._clock.now().timestamp(), usegmt=True).encode()
+        more = b"" if answer.request_id is None else f"{REQUEST_ID}: {answer.request_id}\r\n".encode()
+        if self.closing:
+            more += b"Connection: close\r\n"
+        head = _head(answer.status, answer.content_type)
+        return b"%bContent-Length: %d\r\nDate: %b\r\n%b\r\n%b" % (head, len(answer.body), self._date, more, answer.body)
 
 
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+@cache
+def _head(status: int, content_type: str) -> bytes:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n".encode()
 
 
 class _Door(asyncio.Protocol):
@@ -163,28 +166,24 @@ class _Door(asyncio.Protocol):
         for pair in found[2].decode().split("&"):
             name, _, value = pair.partition("=")
             query.setdefault(name, value)
+        doors = self._doors
         self._busy = True
-        work = self._answer(served, query, data[found.end() :], self._doors.loop.time())
-        task = self._doors.tasks.spawn(work, "door")
-        self._doors.busy.add(task)
-        task.add_done_callback(self._doors.busy.discard)
+        doors.busy += 1
+        doors.callback.begin(served, query, data[found.end() :], doors.loop.time(), self._answered)
 
-    async def _answer(self, served: Served, query: dict[str, str], body: bytes, arrived: float) -> None:
+    def _answered(self, answer: Answer) -> None:
         doors, transport = self._doors, self._transport
-        try:
-            answer = await doors.callback.answer(served, query, body, arrived)
-        except BaseException:
-            transport.close()  # no answer will come; who waits for it is told so
-            raise
-        if transport.is_closing():
-            return
-        transport.write(doors.http(answer))
         self._busy = False
-        self._idle_since = doors.loop.time()
-        if doors.closing:
-            transport.close()
-        elif self._next and not self._full:
-            self._go_on()
+        doors.busy -= 1
+        if not transport.is_closing():
+            transport.write(doors.http(answer))
+            self._idle_since = doors.loop.time()
+            if doors.closing:
+                transport.close()
+            elif self._next and not self._full:
+                self._go_on()
+        if doors.closing and not doors.busy:
+            doors.quiet.set()
 
     def _to_aiohttp(self, data: bytes) -> None:
         self._doors.open.discard(self)

@@ -7,28 +7,28 @@ docs/subsystems/callback.md, each with the test that proves it.
 import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
 
 from bot.directory import Served
+from bot.intake import Intake, Prepared, ReplyWaiter, Underway
 from bot.isolation import LEASE, Turns
 from bot.late import Composed, Finished, TakenOver, compose, finish, takes_passive
 from bot.push_events import ClickEvent, ScanEvent, SubscribeEvent
 from bot.replies import TEXT_LIMIT, Reply, TextReply, from_data, to_data
 from bot.router import NEEDS_WORK, NO_PARTS, Context, Dispatcher, Parts
-from bot.timeline import payload_of, subject_of
 from bot.wire import Message, UserMessage
-from kit.clock import Clock, from_epoch
+from kit.clock import Clock
 from kit.faults import describe
-from kit.ids import key_of
 from kit.tasks import Tasks
-from scrm.db import GroupCommit
 from scrm.errors import Unavailable
+from scrm.group_commit import GroupCommit
 from scrm.pushes import service as pushes
-from scrm.pushes.service import Accepted, Arrival, State
+from scrm.pushes.service import Accepted, State
 from web import metrics
 
 log = structlog.get_logger(__name__)
@@ -85,104 +85,16 @@ class Engine:
         self._budget = budget
         self._patience = patience
         self._parts = parts
-        self._accept: GroupCommit[Arrival, Accepted] = GroupCommit(
-            # While one batch is being committed the next is opened and the one before is sealed.
-            pushes.accept,
-            tasks.spawn,
-            lanes=3,
-            enough=16,
-            at_once=pushes.accept_at_once,
-        )
+        self._intake = Intake(clock, tasks, budget=budget, prepare=self._prepare, work=self._work_on)
         self._look: GroupCommit[UUID, State | None] = GroupCommit(pushes.look, tasks.spawn, lanes=1)
         self._turns = Turns(clock)
-        self._last = clock.now() - timedelta(microseconds=1)
-        # The last push of each fan that is being accepted here.
-        self._accepting: dict[tuple[int, str], asyncio.Future[Accepted]] = {}
-        self._inflight: dict[UUID, asyncio.Future[Reply | None]] = {}
         self._jobs: dict[UUID, Job] = {}
 
-    async def answer(self, served: Served, message: Message, arrived: float) -> Reply | None:
-        """Return what to answer a push with; None is `success`.
+    def begin(self, served: Served, message: Message, arrived: float, waiter: ReplyWaiter) -> None:
+        """Tell `waiter` what to answer a push with; see `Intake.begin`."""
+        self._intake.begin(served, message, arrived, waiter)
 
-        `arrived` is the loop's time at which the request came in. Raises Unavailable when the push could not
-        be stored in time: it was not accepted, and the platform will bring it again.
-        """
-        key = key_of("push", served.account.id, message.dedupe_key)
-        first = self._inflight.get(key)
-        if first is not None:
-            metrics.PUSH_DUPLICATES.inc()
-            return await self._wait_for_twin(first, arrived)
-        future: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
-        self._inflight[key] = future
-        try:
-            reply = await self._first(served, message, key, arrived)
-        except BaseException as error:
-            # Twins get the same error; one that nobody waits for must not be reported as never retrieved.
-            future.set_exception(error if isinstance(error, Exception) else Unavailable())
-            future.exception()
-            raise
-        else:
-            future.set_result(reply)
-            return reply
-        finally:
-            del self._inflight[key]
-
-    async def _wait_for_twin(self, first: "asyncio.Future[Reply | None]", arrived: float) -> Reply | None:
-        done, _ = await asyncio.wait({first}, timeout=self._left(arrived))
-        return first.result() if done else None
-
-    def _received(self) -> datetime:
-        """Return now, but no two pushes of a process the same moment: their order is their time's."""
-        self._last = max(self._clock.now(), self._last + timedelta(microseconds=1))
-        return self._last
-
-    async def _first(self, served: Served, message: Message, key: UUID, arrived: float) -> Reply | None:
-        openid = subject_of(message)
-        fan = (served.account.id, openid or "")
-        # Commits may overtake each other, so those of one fan follow each other.
-        while openid is not None and (before := self._accepting.get(fan)) is not None:
-            done, _ = await asyncio.wait({before}, timeout=self._left(arrived))
-            if not done:
-                raise Unavailable(code="too_slow")
-        now = self._received()
-        prepared = self._prepare(served, message, key, now)
-        arrival = Arrival(
-            key=key,
-            account_id=served.account.id,
-            openid=openid,
-            kind=message.kind,
-            # A time in the future would keep windows open that are not.
-            occurred_at=min(from_epoch(message.created_at), now),
-            received_at=now,
-            payload=payload_of(message),
-            fields=message.fields,
-            lease_until=now + LEASE,
-            answer=prepared[1] if prepared else None,
-        )
-        waiting = self._accept.enter(arrival)
-        if openid is not None:
-            self._accepting[fan] = waiting
-        # As _in_time does, at a fraction of the cost: every push passes here.
-        timer = asyncio.get_running_loop().call_at(arrived + self._budget, _too_slow, waiting)
-        try:
-            accepted = await waiting
-        finally:
-            timer.cancel()
-            if self._accepting.get(fan) is waiting:
-                del self._accepting[fan]
-        if not accepted.fresh:
-            metrics.PUSH_DUPLICATES.inc()
-            return await self._answered_elsewhere(served, message, key, accepted, arrived)
-        if prepared is not None and not accepted.running:
-            metrics.pushes(message.kind, "answered").inc()
-            return prepared[0]
-        return await self._work_in_time(
-            Job(served, message, key, accepted.fan_id, accepted.member_id, attempts=1, passive=True), arrived
-        )
-
-    def _prepare(
-        self, served: Served, message: Message, key: UUID, now: datetime
-    ) -> tuple[Reply | None, Mapping[str, Any]] | None:
+    def _prepare(self, served: Served, message: Message, key: UUID, now: datetime) -> Prepared | None:
         """Return an answer found without asking anybody, and its stored form; None when work is needed."""
         context = Context(served.account, message, key, now, served.rules, parts=self._parts)
         try:
@@ -198,11 +110,19 @@ class Engine:
             return None
         if isinstance(reply, TextReply) and len(reply.content) * 4 > TEXT_LIMIT < len(reply.content.encode()):
             return None
-        return reply, to_data(reply)
+        return reply, _stored(reply)
+
+    async def _work_on(self, push: Underway, accepted: Accepted) -> Reply | None:
+        """Find the answer of a push that is stored, whoever stored it."""
+        if not accepted.fresh:
+            metrics.PUSH_DUPLICATES.inc()
+            return await self._answered_elsewhere(push, accepted)
+        job = Job(push.served, push.message, push.key, accepted.fan_id, accepted.member_id, attempts=1, passive=True)
+        return await self._work_in_time(job, push.arrived)
 
     async def _work_in_time(self, job: Job, arrived: float) -> Reply | None:
         work = self._tasks.spawn(self._work(job), "push")
-        done, _ = await asyncio.wait({work}, timeout=self._left(arrived))
+        done, _ = await asyncio.wait({work}, timeout=self._intake.left(arrived))
         if not done and job.finishing:
             done, _ = await asyncio.wait({work}, timeout=GRACE_SECONDS)
             if not done:
@@ -275,11 +195,9 @@ class Engine:
         metrics.PUSHES.labels(job.message.kind, finished.state).inc()
         return finished.passive
 
-    async def _answered_elsewhere(
-        self, served: Served, message: Message, key: UUID, accepted: Accepted, arrived: float
-    ) -> Reply | None:
+    async def _answered_elsewhere(self, push: Underway, accepted: Accepted) -> Reply | None:
         """Find the answer of a push that another process accepted, or take it over when that one died."""
-        pause = 0.01
+        key, arrived, pause = push.key, push.arrived, 0.01
         while True:
             state = await self._in_time(self._look.submit(key), arrived)
             if state is None or state.state in {"late", "failed"}:
@@ -293,9 +211,11 @@ class Engine:
                     pushes.take_over(now=now, lease_until=now + LEASE, key=key, limit=1), arrived
                 )
             if taken:
-                job = Job(served, message, key, accepted.fan_id, accepted.member_id, taken[0].attempts, passive=True)
+                job = Job(
+                    push.served, push.message, key, accepted.fan_id, accepted.member_id, taken[0].attempts, passive=True
+                )
                 return await self._work_in_time(job, arrived)
-            if self._left(arrived) <= pause:
+            if self._intake.left(arrived) <= pause:
                 return None
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.2)
@@ -303,13 +223,10 @@ class Engine:
     async def _in_time(self, work: Awaitable[T], arrived: float) -> T:
         """Await the database no longer than the platform waits for us; raises Unavailable."""
         try:
-            async with asyncio.timeout(self._left(arrived)):
+            async with asyncio.timeout(self._intake.left(arrived)):
                 return await work
         except TimeoutError:
             raise Unavailable(code="too_slow") from None
-
-    def _left(self, arrived: float) -> float:
-        return max(0.0, arrived + self._budget - asyncio.get_running_loop().time())
 
     async def keep_leases(self) -> None:
         """Renew the leases of what this process works on, for ever."""
@@ -324,12 +241,12 @@ class Engine:
     @property
     def busy(self) -> int:
         """How many pushes are being worked on."""
-        return len(self._jobs) + len(self._inflight)
+        return len(self._jobs) + len(self._intake)
 
 
-def _too_slow(waiting: "asyncio.Future[Accepted]") -> None:
-    if not waiting.done():
-        waiting.set_exception(Unavailable(code="too_slow"))
+@lru_cache(maxsize=256)  # a brand says the same words to many
+def _stored(reply: Reply) -> Mapping[str, Any]:
+    return to_data(reply)
 
 
 def read_answer(data: Mapping[str, Any] | None) -> Reply | None:

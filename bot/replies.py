@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import Any, ClassVar, Final, Literal
 
 from bot.wire import Message
@@ -113,16 +114,19 @@ _TYPES: Final[dict[str, type[Reply]]] = {
 
 def render(reply: Reply, message: Message, now: int, fmt: Literal["xml", "json"]) -> bytes:
     """Return the body that answers `message`, not yet encrypted; `now` is in Unix seconds."""
-    body = {
-        "ToUserName": message.openid,
-        "FromUserName": message.to_user,
-        "CreateTime": now,
-        "MsgType": "transfer_customer_service" if isinstance(reply, TransferReply) else reply.type,
-        **_body(reply),
-    }
+    msg_type = "transfer_customer_service" if isinstance(reply, TransferReply) else reply.type
     if fmt == "json":
-        return json.dumps(_clean(body), ensure_ascii=False).encode()
-    return f"<xml>{_xml(body)}</xml>".encode()
+        head = {"ToUserName": message.openid, "FromUserName": message.to_user, "CreateTime": now, "MsgType": msg_type}
+        return json.dumps(_clean(head | _body(reply)), ensure_ascii=False).encode()
+    return (
+        f"<xml><ToUserName>{cdata(message.openid)}</ToUserName><FromUserName>{cdata(message.to_user)}</FromUserName>"
+        f"<CreateTime>{now}</CreateTime><MsgType>{cdata(msg_type)}</MsgType>{_body_xml(reply)}</xml>"
+    ).encode()
+
+
+@lru_cache(maxsize=256)  # a brand says the same words to many
+def _body_xml(reply: Reply) -> str:
+    return _xml(_body(reply))
 
 
 def _body(reply: Reply) -> dict[str, Any]:
@@ -170,7 +174,8 @@ def _xml(fields: Mapping[str, Any]) -> str:
 
 def cdata(text: str) -> str:
     """Return a CDATA section that reads back as `text` without what XML cannot hold."""
-    legal = _ILLEGAL.sub("", text)
+    # What can be printed is legal, and nearly every text can.
+    legal = text if text.isprintable() else _ILLEGAL.sub("", text)
     if "]]>" in legal:
         legal = legal.replace("]]>", "]]]]><![CDATA[>")
     return f"<![CDATA[{legal}]]>"

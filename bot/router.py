@@ -86,16 +86,20 @@ Wants: TypeAlias = Callable[[Any], bool]
 Given: TypeAlias = Callable[[Context], bool]
 
 
+# A handler, when it applies, and whether it is a coroutine function.
+_Entry: TypeAlias = tuple[Handler, Wants | None, Given | None, bool]
+
+
 class Router:
     """One feature's handlers. Each file of `handlers/` makes one."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.handlers: list[tuple[type[Message], Handler, Wants, Given | None]] = []
+        self.handlers: list[tuple[type[Message], Handler, Wants | None, Given | None]] = []
         self.dialogues: dict[str, Handler] = {}
 
     def on(
-        self, *types: type[Message], when: Wants = lambda _message: True, given: Given | None = None
+        self, *types: type[Message], when: Wants | None = None, given: Given | None = None
     ) -> Callable[[Handler], Handler]:
         """Register a handler for message types; a base type stands for all its subtypes.
 
@@ -129,12 +133,12 @@ class Dispatcher:
         self.routers = list(routers)
         self._handlers = [entry for router in self.routers for entry in router.handlers]
         self._dialogues = {name: handler for router in self.routers for name, handler in router.dialogues.items()}
-        self._by_type: dict[type[Message], list[tuple[Handler, Wants, Given | None, bool]]] = {}
+        self._by_type: dict[type[Message], list[_Entry]] = {}
 
     def now(self, context: Context) -> Reply | Literal[Sentinel.NEEDS_WORK] | None:
         """Ask plain functions only; NEEDS_WORK as soon as a coroutine would be next."""
         for handler, wants, given, waits in self._for(type(context.message)):
-            if not wants(context.message) or (given is not None and not given(context)):
+            if (wants is not None and not wants(context.message)) or (given is not None and not given(context)):
                 continue
             if waits:
                 return NEEDS_WORK
@@ -148,7 +152,7 @@ class Dispatcher:
         candidates = [
             handler
             for handler, wants, given, _ in self._for(type(context.message))
-            if wants(context.message) and (given is None or given(context))
+            if (wants is None or wants(context.message)) and (given is None or given(context))
         ]
         if context.dialogue is not None and isinstance(context.message, UserMessage):
             handler = self._dialogues.get(context.dialogue.name)
@@ -162,7 +166,7 @@ class Dispatcher:
                 return answer
         return None
 
-    def _for(self, cls: type[Message]) -> list[tuple[Handler, Wants, Given | None, bool]]:
+    def _for(self, cls: type[Message]) -> list[_Entry]:
         found = self._by_type.get(cls)
         if found is None:
             found = self._by_type[cls] = [

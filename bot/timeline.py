@@ -136,7 +136,7 @@ def _reader_for(cls: type[Message]) -> _Reader:
         payload = {}
         for name in names:
             value = getattr(message, name)
-            if value not in (None, "", ()):
+            if value or value == 0:  # not None, "" or (): those say nothing
                 payload[name] = value if isinstance(value, str) else _plain(value)
         return payload
 

@@ -125,7 +125,8 @@ EVENTS: Final[dict[str, type[Event]]] = {}
 _M = TypeVar("_M", bound=UserMessage)
 _E = TypeVar("_E", bound=Event)
 _T = TypeVar("_T")
-_Spec = tuple[tuple[str, ...], Callable[[Any], Any]]
+# Where a field stands (its name at the top, the path below it), how it is read, and what it is when missing.
+_Spec = tuple[str, tuple[str, ...], Callable[[Any], Any], Any]
 _SPECS: Final[dict[type, tuple[_Spec, ...]]] = {}
 
 
@@ -202,14 +203,18 @@ def build(cls: type[_T], source: Mapping[str, Any], *head: Any) -> _T:
     specs = _SPECS.get(cls)
     if specs is None:
         specs = _SPECS[cls] = tuple(
-            (tuple(f.metadata[_PATH].split(".")), f.metadata[_READ])
+            (top, tuple(below), f.metadata[_READ], f.default)
             for f in fields(cls)  # type: ignore[arg-type]  # every class that comes here is a dataclass
             if _PATH in f.metadata
+            for top, *below in [f.metadata[_PATH].split(".")]
         )
-    return cls(
-        *head,
-        *[read(source.get(path[0]) if len(path) == 1 else _at(source, path)) for path, read in specs],
-    )
+    values = []
+    for top, below, read, default in specs:
+        value = source.get(top)
+        if below:
+            value = _at(value, below)
+        values.append(default if value is None else read(value))
+    return cls(*head, *values)
 
 
 def read_integer(value: Any) -> int | None:

@@ -15,6 +15,7 @@ from handlers import handoff
 from scrm.assistant.answering import Assistant, Question
 from scrm.assistant.answers import AT_A_LOSS, Record
 from scrm.assistant.sources import Piece
+from scrm.errors import Conflict
 from scrm.replies.rules import fold
 
 router = Router("assistant")
@@ -45,7 +46,10 @@ async def answer(context: Context) -> Answer:
     assistant = _assistant(context)
     if assistant is None:
         return UNHANDLED
-    record = await assistant.answer(_question(context))
+    try:
+        record = await assistant.answer(_question(context))
+    except Conflict:  # the fan has deleted their account meanwhile: there is nobody to answer
+        return None
     return UNHANDLED if record is None else await _said(context, record)
 
 
@@ -62,7 +66,10 @@ async def choose(context: Context) -> Answer:
     number = {"一": 1, "二": 2, "三": 3}.get(said) or (int(said) if said in {"1", "2", "3"} else 0)
     if not 1 <= number <= len(choices):
         return UNHANDLED
-    record = await assistant.choose(_question(context), Piece(**choices[number - 1]))
+    try:
+        record = await assistant.choose(_question(context), Piece(**choices[number - 1]))
+    except Conflict:  # same
+        return None
     return TextReply(record.said)
 
 

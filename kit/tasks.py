@@ -7,7 +7,7 @@ captured when the process was wired up instead.
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -51,3 +51,22 @@ class Tasks:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("background task failed", task=task.get_name(), error=describe(error))
+
+
+async def repeat(
+    work: Callable[[], Awaitable[object]],
+    every_seconds: float,
+    failing: str,
+    *,
+    passing: type[Exception] = Exception,
+) -> None:
+    """Do `work` for ever, each time `every_seconds` after the last; what it raises is logged as `failing`.
+
+    An error of the kind `passing` goes by itself, such as a database that is away, and is only a warning.
+    """
+    while True:
+        await asyncio.sleep(every_seconds)
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  # one time that fails must not end all that follow
+            (log.warning if isinstance(error, passing) else log.error)(failing, error=describe(error))

@@ -1,4 +1,4 @@
-"""The only place that opens transactions: a safe tortoise engine on asyncpg, commands, retries, group commit.
+"""The only place that opens transactions: a safe tortoise engine on asyncpg, commands, retries, lent connections.
 
 Tortoise takes this module as its engine (`client_class`). What it fences is listed, with the test that proves
 each, in docs/subsystems/database.md.
@@ -7,12 +7,12 @@ each, in docs/subsystems/database.md.
 import asyncio
 import contextvars
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import datetime
 from functools import wraps
 from types import TracebackType
-from typing import Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
@@ -26,7 +26,6 @@ from scrm.errors import Unavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
-C = TypeVar("C")
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -221,136 +220,72 @@ async def connection() -> AsyncIterator[Connection]:
     if (tx := _current.get()) is not None:
         yield tx.connection
         return
-    with translating():
-        client = _client()
-        if client._pool is None:
-            await client.create_connection(with_db=True)
-        async with client._pool.acquire(timeout=ACQUIRE_SECONDS) as raw:
+    lent = Lent()
+    try:
+        async with lent as raw:
             yield raw
+    finally:
+        await lent.give_back()
 
 
 async def fetch(sql: str, *args: object) -> list[asyncpg.Record]:
-    """Run one reading statement and return its rows."""
+    """Run one reading statement and return its rows. Raises Unavailable, also where a lock is not given in time."""
     async with connection() as raw:
-        rows: list[asyncpg.Record] = await raw.fetch(sql, *args)
+        try:
+            rows: list[asyncpg.Record] = await raw.fetch(sql, *args)
+        except asyncpg.LockNotAvailableError as error:
+            raise Unavailable(code="busy") from error
         return rows
 
 
-# Commands that may wait in one process for their commit; beyond that the caller is told at once.
-QUEUE_LIMIT = 10_000
+class Lent:
+    """A connection of the pool, taken by the first `async with` and kept over the next ones until it is given back.
 
-
-class GroupCommit(Generic[C, R]):
-    """Commands of one kind that arrive while a commit is under way share the next one.
-
-    No waiting is added: an idle lane starts at once, so a lone command costs what it would alone, and under
-    load the batch grows to what arrived during the last commit, at most `limit`. When a batch fails, for any
-    reason but an absent database, every command is run again alone, so one bad row fails alone. A caller that
-    is cancelled does not take its batch with it.
-
-    `at_once`, if given, is tried first, outside a transaction: a single statement that either does what `run`
-    would and returns its outcomes, or changes nothing and returns None. It saves BEGIN and COMMIT.
-
-    With several `lanes`, one batch is prepared while another is being committed; a lane sets out as soon as
-    `enough` commands wait. Lanes may overtake each other: who needs an order submits one after the other.
+    For what has one batch after the other: to take a connection and give it back costs as much as storing several rows.
+    A connection in which something failed goes back at once, and one that was lost meanwhile is replaced.
     """
 
-    def __init__(
-        self,
-        run: Callable[[Connection, Sequence[C]], Awaitable[Sequence[R]]],
-        spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
-        *,
-        limit: int = 256,
-        lanes: int = 2,
-        enough: int = 256,
-        at_once: Callable[[Connection, Sequence[C]], Awaitable[Sequence[R] | None]] | None = None,
+    def __init__(self) -> None:
+        self._raw: Any = None
+        self._pool: Any = None
+
+    async def __aenter__(self) -> Connection:
+        if self._lost():
+            await self.give_back()
+            with translating():
+                client = _client()
+                if client._pool is None:
+                    await client.create_connection(with_db=True)
+                self._pool = client._pool
+                self._raw = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+        raw: Connection = self._raw
+        return raw
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._run = run
-        self._at_once = at_once
-        self._spawn = spawn
-        self._limit = limit
-        self._lanes = self._free_lanes = lanes
-        self._enough = min(enough, limit)
-        self._waiting: list[tuple[C, asyncio.Future[R]]] = []
+        if error is not None:
+            await self.give_back()
+            translating().__exit__(kind, error, trace)
 
-    async def submit(self, item: C) -> R:
-        """Return the outcome of `item` once its transaction is durable; raises what that transaction raised."""
-        return await self.enter(item)
-
-    def enter(self, item: C) -> asyncio.Future[R]:
-        """Return the future of what `submit` returns; whoever ends it early withdraws `item` if it still waits."""
-        if len(self._waiting) >= QUEUE_LIMIT:
-            raise Unavailable(code="overloaded")
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        if self._free_lanes:
-            self._free_lanes -= 1
-            self._spawn(self._lane(), "group-commit")
-        return future
-
-    async def _lane(self) -> None:
-        batch: list[tuple[C, asyncio.Future[R]]] = []
+    def _lost(self) -> bool:
         try:
-            while self._waiting:
-                await self._gather()
-                # Who has given up waiting was told no; doing it all the same would only delay the others.
-                self._waiting = [(item, future) for item, future in self._waiting if not future.done()]
-                # Of a long queue each lane takes its share.
-                size = min(self._limit, max(self._enough, -(-len(self._waiting) // self._lanes)))
-                batch, self._waiting = self._waiting[:size], self._waiting[size:]
-                if batch:
-                    await self._commit(batch)
-        except BaseException:
-            # Cancelled, as at shutdown: whoever waits, also for a next batch, is told so and not left waiting.
-            _fail([*batch, *self._waiting], Unavailable(code="shutting_down"))
-            self._waiting = []
-            raise
-        finally:
-            self._free_lanes += 1
+            return self._raw is None or self._raw.is_closed()
+        except asyncpg.InterfaceError:  # the pool noticed first and took it back
+            return True
 
-    async def _gather(self) -> None:
-        # As long as every turn of the loop brings more, let it: what is on its way comes with this batch.
-        before = 0
-        while before < len(self._waiting) < self._enough:
-            before = len(self._waiting)
-            await asyncio.sleep(0)
+    @asynccontextmanager
+    async def committing(self) -> AsyncIterator[Connection]:
+        """Open a transaction in it."""
+        async with self as raw, raw.transaction():
+            yield raw
 
-    async def _commit(self, batch: list[tuple[C, asyncio.Future[R]]]) -> None:
-        try:
-            outcomes = await self._transaction([item for item, _ in batch])
-        except Unavailable as error:
-            _fail(batch, error)
-        except Exception as error:  # noqa: BLE001  # handed to the caller, whatever it is
-            if len(batch) == 1:
-                _fail(batch, Unavailable(code="busy") if isinstance(error, asyncpg.LockNotAvailableError) else error)
-                return
-            for single in batch:
-                await self._commit([single])
-        else:
-            for (_, future), outcome in zip(batch, outcomes, strict=True):
-                if not future.done():
-                    future.set_result(outcome)
-
-    async def _transaction(self, items: list[C]) -> Sequence[R]:
-        for attempt in range(1, 4):
-            try:
-                async with connection() as raw:
-                    with no_network():
-                        if self._at_once is not None and (done := await self._at_once(raw, items)) is not None:
-                            return done
-                        async with raw.transaction():
-                            return await self._run(raw, items)
-            except RETRYABLE:
-                if attempt == 3:
-                    raise
-                await asyncio.sleep(0.005 * attempt)
-        raise AssertionError("unreachable")
-
-
-def _fail(batch: Sequence[tuple[Any, asyncio.Future[Any]]], error: Exception) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
+    async def give_back(self) -> None:
+        """Give it back to the pool, if there is one."""
+        raw, self._raw = self._raw, None
+        if raw is not None:
+            with translating():
+                await self._pool.release(raw)
 
 
 async def clock_skew(now: Callable[[], datetime]) -> float:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,55 @@ import asyncpg
 from tortoise.context import TortoiseContext
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
+from tortoise.migrations.graph import MigrationKey
+from tortoise.migrations.schema_generator.state import ModelState, State
+from tortoise.migrations.schema_generator.state_apps import StateApps
 
 from scrm.db import connection, credentials, tortoise_config
 
 # Any number, the same in every release: whoever holds it is the one that migrates this database.
 ADVISORY_LOCK = 0x66656E7369
 SNAPSHOTS = Path(__file__).parent.parent / "migrations" / "sql"
+
+
+class _Apps(StateApps):
+    """The models between two operations. Nothing is asked of the database through them: no queries are prepared."""
+
+    def _build_initial_querysets(self) -> None:
+        return
+
+
+class _Before(State):
+    """What was before an operation, its models rendered only for an operation that looks at them."""
+
+    def __init__(self, models: dict[tuple[str, str], ModelState], apps: StateApps) -> None:
+        self.models = models
+        self._later = apps
+
+    @cached_property
+    def apps(self) -> StateApps:  # type: ignore[override]  # a dataclass's field, made when it is asked for
+        return self._later.clone(model_states=self.models)
+
+
+class _Schema(State):
+    """The state that operations change."""
+
+    def clone(self) -> State:
+        return _Before({key: model.clone() for key, model in self.models.items()}, self.apps)
+
+
+class _Executor(MigrationExecutor):
+    """Tortoise's, but for its rendering all models twice for every operation, which was four fifths of the time."""
+
+    async def _project_state(self, applied: set[MigrationKey], *, upto: MigrationKey | None = None) -> State:
+        connections = {label: app["default_connection"] for label, app in self.loader.apps_config.items()}
+        state = _Schema(models={}, apps=_Apps(default_connections=connections))
+        for key in self._full_plan():
+            if key == upto:
+                break
+            if key in applied and (migration := self.loader.graph.nodes[key]) is not None:
+                await migration.apply(state, dry_run=True)
+        return state
 
 
 async def migrate(url: str, progress: Callable[[str, str, str], object] | None = None) -> int:
@@ -40,7 +84,7 @@ async def migrate(url: str, progress: Callable[[str, str, str], object] | None =
             # Building an index on a big table takes what it takes.
             config = tortoise_config(url, pool=2, command_seconds=None)
             await context.init(config=config)
-            executor = MigrationExecutor(context.db(), config["apps"])
+            executor = _Executor(context.db(), config["apps"])
             await executor.migrate(progress=count)
         return applied
     finally:
@@ -52,7 +96,7 @@ async def pending(url: str) -> list[str]:
     async with TortoiseContext() as context:
         config = tortoise_config(url)
         await context.init(config=config)
-        executor = MigrationExecutor(context.db(), config["apps"])
+        executor = _Executor(context.db(), config["apps"])
         try:
             return [step.migration.name for step in await executor.plan() if not step.backward]
         except Exception as error:
@@ -90,7 +134,7 @@ async def sql_of(name: str) -> str:
     async with TortoiseContext() as context:
         config = tortoise_config("postgresql://nobody@127.0.0.1/none")
         await context.init(config=config)
-        executor = MigrationExecutor(context.db(), config["apps"])
+        executor = _Executor(context.db(), config["apps"])
         statements = await executor.collect_sql("scrm", name)
     return "\n".join(line.rstrip() for line in "\n".join(statements).splitlines()) + "\n"
 

@@ -5,7 +5,8 @@ Everything else of wechatpy returns what `client.get` and `client.post` return, 
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from operator import itemgetter
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -53,20 +54,27 @@ class JSAPI(api.WeChatJSAPI):
         return {"appId": self.appid, "timestamp": timestamp, "nonceStr": nonce, "signature": signature}
 
 
+async def _openids(
+    get_page: Callable[[str | None], Awaitable[Mapping[str, Any]]], first: str | None
+) -> AsyncIterator[str]:
+    while True:
+        page = await get_page(first)
+        openids = page.get("data", {}).get("openid", [])
+        for openid in openids:
+            yield openid
+        # The last page names a next_openid too; only the page after it is empty.
+        first = page.get("next_openid")
+        if not openids or not first:
+            return
+
+
 class User(api.WeChatUser):
     """Fans of the account."""
 
     async def iter_followers(self, first_user_id: str | None = None) -> AsyncIterator[str]:
         """Yield every openid, 10,000 to a call."""
-        while True:
-            page = await self.get_followers(first_user_id)
-            openids = page.get("data", {}).get("openid", [])
-            for openid in openids:
-                yield openid
-            # The last page names a next_openid too; only the page after it is empty.
-            first_user_id = page.get("next_openid")
-            if not openids or not first_user_id:
-                return
+        async for openid in _openids(self.get_followers, first_user_id):
+            yield openid
 
 
 class Tag(api.WeChatTag):
@@ -74,14 +82,8 @@ class Tag(api.WeChatTag):
 
     async def iter_tag_users(self, tag_id: int, first_user_id: str | None = None) -> AsyncIterator[str]:
         """Yield every openid that carries the tag, 10,000 to a call."""
-        while True:
-            page = await self.get_tag_users(tag_id, first_user_id)
-            openids = page.get("data", {}).get("openid", [])
-            for openid in openids:
-                yield openid
-            first_user_id = page.get("next_openid")
-            if not openids or not first_user_id:
-                return
+        async for openid in _openids(partial(self.get_tag_users, tag_id), first_user_id):
+            yield openid
 
 
 class DataCube(api.WeChatDataCube):

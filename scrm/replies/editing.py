@@ -7,28 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from scrm.db import Connection, Transaction, command
-from scrm.errors import Conflict, Invalid, NotFound
+from scrm.errors import Conflict, NotFound
 from scrm.replies.content import check_rule
 from scrm.replies.models import ReplyRule
-from scrm.replies.rules import PATTERN_LIMIT, compile_pattern
+from scrm.replies.rules import check_pattern, check_priority
 
-MATCHES = ("exact", "contains", "regex", "click")
-PRIORITIES = range(10_000)
 MOST_RULES = 2000  # of an account: every message is tried on them
-
-
-def check_pattern(match: str, pattern: str) -> str:
-    """Return a pattern as it is stored: words without outer blanks. Raises Invalid naming the field."""
-    if match not in MATCHES:
-        raise Invalid("匹配方式只能是 exact、contains、regex 或 click", field="match")
-    kept = pattern if match == "regex" else pattern.strip()
-    if not 1 <= len(kept) <= PATTERN_LIMIT or not kept.strip():
-        raise Invalid(f"关键词长度为 1 到 {PATTERN_LIMIT} 个字符", field="pattern")
-    if "\x00" in kept:  # PostgreSQL holds none
-        raise Invalid("含有无法保存的字符", field="pattern")
-    if match == "regex":
-        compile_pattern(kept)
-    return kept
 
 
 @command
@@ -45,7 +29,7 @@ async def add_rule(
 ) -> int:
     """Add a rule and return its id. Raises Invalid naming the field, Conflict when the account has that pattern."""
     pattern, reply = check_pattern(match, pattern), check_rule(reply)
-    _check_priority(priority)
+    check_priority(priority)
     raw = tx.connection
     # Two who add at once could pass together; the number is a fence against accidents, not a promise.
     if await raw.fetchval("SELECT count(*) FROM reply_rule WHERE account_id = $1", account_id) >= MOST_RULES:
@@ -76,7 +60,7 @@ async def change_rule(
 ) -> None:
     """Write a rule anew; its account stays. Raises NotFound, Invalid naming the field, Conflict for a taken pattern."""
     pattern, reply = check_pattern(match, pattern), check_rule(reply)
-    _check_priority(priority)
+    check_priority(priority)
     rule = await ReplyRule.filter(id=rule_id).select_for_update(no_key=True).get_or_none()
     if rule is None:
         raise NotFound("没有这条规则", field="rule_id")
@@ -96,11 +80,6 @@ async def remove_rule(tx: Transaction, *, rule_id: int) -> None:
 async def remove_welcome(tx: Transaction, *, welcome_id: int) -> None:
     """Remove a welcome text; one that is not there any more is removed already."""
     await tx.connection.execute("DELETE FROM welcome WHERE id = $1", welcome_id)
-
-
-def _check_priority(priority: int) -> None:
-    if priority not in PRIORITIES:
-        raise Invalid(f"顺序为 0 到 {PRIORITIES[-1]} 的整数", field="priority")
 
 
 async def _check_free(raw: Connection, account_id: int, match: str, pattern: str, own: int | None) -> None:

@@ -11,6 +11,8 @@ from scrm.errors import Invalid
 
 # The longest expression worth having; RE2 itself runs in time linear in the text, whatever is written.
 PATTERN_LIMIT = 256
+MATCHES = ("exact", "contains", "regex", "click")
+PRIORITIES = range(10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +78,23 @@ def compile_pattern(pattern: str) -> Any:
         return re2.compile(pattern, options)
     except re2.error:
         raise Invalid("正则表达式写法有误", field="pattern") from None
+
+
+def check_pattern(match: str, pattern: str) -> str:
+    """Return a pattern as it is stored: words without outer blanks. Raises Invalid naming the field."""
+    if match not in MATCHES:
+        raise Invalid("匹配方式只能是 exact、contains、regex 或 click", field="match")
+    kept = pattern if match == "regex" else pattern.strip()
+    if not 1 <= len(kept) <= PATTERN_LIMIT or not kept.strip():
+        raise Invalid(f"关键词长度为 1 到 {PATTERN_LIMIT} 个字符", field="pattern")
+    if "\x00" in kept:  # PostgreSQL holds none
+        raise Invalid("含有无法保存的字符", field="pattern")
+    if match == "regex":
+        compile_pattern(kept)
+    return kept
+
+
+def check_priority(priority: int) -> None:
+    """Raise Invalid for a priority that no rule may have."""
+    if priority not in PRIORITIES:
+        raise Invalid(f"顺序为 0 到 {PRIORITIES[-1]} 的整数", field="priority")

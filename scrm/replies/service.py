@@ -9,7 +9,7 @@ from scrm.db import Transaction, command
 from scrm.errors import Invalid
 from scrm.replies.content import check, check_rule
 from scrm.replies.models import ReplyRule, Welcome
-from scrm.replies.rules import PATTERN_LIMIT, Rule, RuleBook, compile_pattern
+from scrm.replies.rules import Rule, RuleBook, check_pattern, check_priority
 
 
 @command
@@ -26,14 +26,10 @@ async def set_rule(
 ) -> int:
     """Write the rule of (account, match, pattern), new or changed, and return its id.
 
-    Raises Invalid naming the field: `match` is exact, contains, regex or click.
+    Raises Invalid naming the field.
     """
-    if match not in {"exact", "contains", "regex", "click"}:
-        raise Invalid("匹配方式只能是 exact、contains、regex 或 click", field="match")
-    if match == "regex":
-        compile_pattern(pattern)
-    if not 1 <= len(pattern.strip()) <= PATTERN_LIMIT:
-        raise Invalid(f"关键词长度为 1 到 {PATTERN_LIMIT} 个字符", field="pattern")
+    pattern = check_pattern(match, pattern)
+    check_priority(priority)
     rule, _ = await ReplyRule.update_or_create(
         account_id=account_id,
         match=match,

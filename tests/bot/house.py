@@ -121,7 +121,7 @@ class Server:
         """Look at the accounts and rules again, as the server does every second."""
         await self.call(self.services.directory.refresh())
 
-    async def idle(self, within: float = 5) -> None:
+    async def idle(self, within: float = 20) -> None:
         """Wait until every push this process works on has come to its end."""
         async with asyncio.timeout(within):
             while working := [task for task in self.services.tasks._running if task.get_name() == "push"]:
@@ -141,7 +141,7 @@ class _Unobserved:
     def recovered(self, given_back: int, unknown: int) -> None: ...
 
 
-async def until(condition: Callable[[], Awaitable[object]], within: float = 5) -> None:
+async def until(condition: Callable[[], Awaitable[object]], within: float = 20) -> None:
     """Wait until something shows that announces itself to nobody, such as a row written by another process."""
     async with asyncio.timeout(within):
         while True:

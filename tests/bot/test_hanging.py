@@ -32,14 +32,14 @@ async def test_a_handler_that_hangs_is_given_up_and_the_next_message_answered(ho
 async def test_recovery_does_not_wait_for_what_it_resumes(own_house: House, desk: Desk, clock: ManualClock) -> None:
     house = own_house
     account = await house.account()
-    first = await house.server(desk.router, budget=0.2)
+    first = await house.server(desk.router, budget=0.6)
     desk.close("慢")
     push = account.text("oFan", "慢")
     await push.to(first)
     await first.die()
     clock.advance(seconds=LEASE.total_seconds() + PATIENCE.total_seconds() + 1)
     mine = (await house.server(desk.router)).services
-    started = await asyncio.wait_for(resume_abandoned(mine.directory, mine.engine, mine.clock, mine.tasks), 2)
+    started = await asyncio.wait_for(resume_abandoned(mine.directory, mine.engine, mine.clock, mine.tasks), 10)
     assert len(started) == 1
     await desk.begun("慢", times=2)
     desk.open("慢")

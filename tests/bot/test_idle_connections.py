@@ -23,13 +23,13 @@ __all__ = ["account"]
 async def impatient(server: Server, seconds: float = 0.1) -> AsyncIterator[tuple[int, Doors]]:
     """Open another door of a server's, which closes what idles for so long."""
     mine = server.services
-    callback = Callback(mine.directory, mine.engine, mine.clock, mine.sealer)
+    callback = Callback(mine.directory, mine.engine, mine.clock, mine.sealer, mine.tasks)
     app = web.Application()
     app.router.add_routes(callback.routes())
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=seconds)
     await runner.setup()
     assert runner.server is not None
-    doors = Doors(callback, runner.server, mine.clock, mine.tasks, idle_seconds=seconds)
+    doors = Doors(callback, runner.server, mine.clock, idle_seconds=seconds)
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # its connections inherit it
     listener = await asyncio.get_running_loop().create_server(doors, sock=listening)

@@ -11,11 +11,11 @@ from bot.replies import TEXT_LIMIT, Reply, TextReply, TransferReply
 from bot.router import Context
 from handlers import ROUTERS
 from tests.bot.desk import Desk, quick
-from tests.bot.house import House
+from tests.bot.house import House, until
 from tests.bot.metered import counted
 from tests.bot.platform import Account
 
-BUDGET = 0.3
+BUDGET = 1.5  # on a busy machine accepting a push, at a server that has just started, takes some of it
 
 
 def text_body(content: str) -> dict[str, Any]:
@@ -24,7 +24,12 @@ def text_body(content: str) -> dict[str, Any]:
 
 async def follow(account: Account, server: Any, openid: str = "oFan") -> None:
     """Let the fan be a follower, as nearly all who write are."""
-    assert (await account.event(openid, "subscribe", EventKey="").to(server)).status == 200
+    push = account.event(openid, "subscribe", EventKey="")
+
+    async def followed() -> bool:
+        return (await push.to(server)).status == 200  # a cold server may be too slow at first: the platform tries again
+
+    await until(followed)
 
 
 async def test_a_slow_answer_becomes_a_customer_service_message(house: House, desk: Desk) -> None:
@@ -39,7 +44,7 @@ async def test_a_slow_answer_becomes_a_customer_service_message(house: House, de
     ):
         answer = await push.to(here)
         assert answer.raw == b"success"
-        assert BUDGET <= answer.seconds < BUDGET + 0.5
+        assert BUDGET <= answer.seconds < BUDGET + 2
         assert ("cancelled", "慢") not in desk.log
         # Nothing was said yet, and a repetition does not begin it again.
         assert await house.outbox(account) == []

@@ -48,7 +48,7 @@ async def test_a_whole_day_of_trouble_leaves_no_personal_word_in_the_logs(
         account = await house.account()
         world.add_account("service", appid=account.appid, secret="appsecret", token=TOKEN, aes_key=AES_KEY)
         server = await house.server(*ROUTERS, wechat_url=wechat.url, url=way.url)
-        steered = await house.server(desk.router, wechat_url=wechat.url, url=way.url, budget=0.2)
+        steered = await house.server(desk.router, wechat_url=wechat.url, url=way.url, budget=0.6)
         # A day's ordinary business.
         await account.event(OPENID, "subscribe", EventKey="qrscene_a").to(server)
         for text in (WORDS, "兴趣", "2", CITY, "是"):

@@ -223,20 +223,27 @@ class TestCommand:
     async def test_a_deadlock_is_run_again(self, db: TortoiseContext) -> None:
         await add_brand("a")
         await add_brand("b")
-        met = asyncio.Barrier(2)
+        met, ended = asyncio.Barrier(2), asyncio.Event()
         attempts: list[str] = []
 
         @command
         async def rename(tx: Transaction, mine: str, first: str, second: str) -> str:
             attempts.append(mine)
+            if attempts.count(mine) == 2:
+                await ended.wait()  # on a slow machine they would meet once more
             await tx.connection.execute("UPDATE brand SET name = name || $2 WHERE starts_with(name, $1)", first, mine)
             if attempts.count(mine) == 1:
                 await met.wait()
             await tx.connection.execute("UPDATE brand SET name = name || $2 WHERE starts_with(name, $1)", second, mine)
             return mine
 
+        async def renamed(mine: str, first: str, second: str) -> str:
+            outcome = await rename(mine, first, second)
+            ended.set()
+            return outcome
+
         async with asyncio.timeout(10):
-            outcomes = await asyncio.gather(rename("1", "a", "b"), rename("2", "b", "a"))
+            outcomes = await asyncio.gather(renamed("1", "a", "b"), renamed("2", "b", "a"))
         assert list(outcomes) == ["1", "2"]
         assert sorted(attempts) in (["1", "1", "2"], ["1", "2", "2"])
         assert sorted(name[0] + "".join(sorted(name[1:])) for name in await names()) == ["a12", "b12"]

@@ -1,6 +1,7 @@
 """Group commit: commands that share a transaction, each with its own outcome."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
@@ -9,8 +10,9 @@ from tortoise.context import TortoiseContext
 
 from kit.guard import NetworkInTransactionError, check_network_allowed
 from kit.tasks import Tasks
-from scrm.db import Connection, GroupCommit, database, fetch
+from scrm.db import Connection, connection, database, fetch
 from scrm.errors import NotFound, Unavailable
+from scrm.group_commit import LINGER_SECONDS, GroupCommit
 from tests.conftest import START
 from tests.db.outage import gate
 
@@ -97,7 +99,7 @@ async def test_two_lanes_commit_side_by_side(tasks: Tasks, names: Names) -> None
     await names.arrived.wait()
     names.arrived.clear()
     second = submit(group, "b")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         await names.arrived.wait()
     assert names.batches == [["a"], ["b"]]
     names.door.set()
@@ -146,6 +148,56 @@ async def test_a_cancelled_caller_leaves_the_queue_but_does_not_take_its_batch_w
     assert [task.cancelled() for task in (*first, *rest)] == [True, True, False]
 
 
+async def pids(raw: Connection, words: Sequence[str]) -> Sequence[int]:
+    """Tell which backend did it."""
+    return [raw.get_server_pid()] * len(words)
+
+
+async def test_a_lane_keeps_its_connection_while_there_is_work_and_gives_it_back_after(
+    tasks: Tasks, db: TortoiseContext
+) -> None:
+    group = GroupCommit(pids, tasks.spawn, lanes=1)
+    used = {await group.submit("one") for _ in range(20)}
+    assert len(used) == 1
+    async with asyncio.timeout(5):
+        while len(tasks):  # noqa: ASYNC110  # a lane's end is announced to nobody
+            await asyncio.sleep(0.005)
+    pool = db.connections.get("default")._pool
+    assert pool.get_idle_size() == pool.get_size()
+
+
+async def test_a_connection_that_is_lost_between_two_batches_is_replaced(tasks: Tasks) -> None:
+    group = GroupCommit(pids, tasks.spawn, lanes=1)
+    for _ in range(10):
+        before = await group.submit("before")
+        async with connection() as other:
+            await other.execute("SELECT pg_terminate_backend($1, 1000)", before)
+        assert await group.submit("after") != before
+
+
+async def test_nobody_is_forgotten_however_they_come(tasks: Tasks) -> None:
+    """Lanes set out, rest, wake and end in every order; each command is done once."""
+    rolls, done = random.Random(7), list[int]()
+    # Around the time after which a lane that rests ends.
+    pauses = [0, 0.001, LINGER_SECONDS - 0.001, LINGER_SECONDS, LINGER_SECONDS + 0.001]
+
+    async def note(_raw: Connection, numbers: Sequence[int]) -> Sequence[int]:
+        await asyncio.sleep(rolls.choice([0, 0.001, 0.004]))
+        done.extend(numbers)
+        return numbers
+
+    group = GroupCommit(note, tasks.spawn, limit=5, lanes=3, enough=3)
+
+    async def client(number: int) -> None:
+        for step in range(20):
+            assert await group.submit(number * 100 + step) == number * 100 + step
+            await asyncio.sleep(rolls.choice(pauses))
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(client(number) for number in range(12)))
+    assert sorted(done) == sorted(number * 100 + step for number in range(12) for step in range(20))
+
+
 async def test_a_deadlock_is_run_again(tasks: Tasks) -> None:
     attempts: list[list[str]] = []
 
@@ -185,7 +237,7 @@ async def test_at_shutdown_everybody_who_waits_is_told(tasks: Tasks, names: Name
     rest = submit(group, "b", "c")
     await asyncio.sleep(0)
     assert await tasks.drain(0.01) == 1
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         outcomes = await asyncio.gather(*first, *rest, return_exceptions=True)
     assert [(type(outcome), getattr(outcome, "code", "")) for outcome in outcomes] == [
         (Unavailable, "shutting_down")

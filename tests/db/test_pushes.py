@@ -13,8 +13,9 @@ from tortoise.context import TortoiseContext
 from kit.ids import key_of
 from kit.tasks import Tasks
 from scrm import db as scrm_db
-from scrm.db import Connection, GroupCommit, Transaction, database, fetch
+from scrm.db import Connection, Transaction, database, fetch
 from scrm.events import kinds
+from scrm.group_commit import GroupCommit
 from scrm.members import queries
 from scrm.members.service import ENSURE_FANS
 from scrm.pushes import service as pushes

@@ -108,7 +108,7 @@ class TestRules:
         account = await make_account()
         given_: dict[str, Any] = {"account_id": account, "match": "exact", "pattern": "积分", "now": START}
         first = await service.set_rule(reply=text("一"), **given_)
-        second = await service.set_rule(reply=text("二"), priority=5, enabled=False, **given_)
+        second = await service.set_rule(reply=text("二"), priority=5, enabled=False, **given_ | {"pattern": " 积分 "})
         assert first == second
         (row,) = await ReplyRule.filter(account_id=account).values("reply", "priority", "enabled")
         assert row == {"reply": text("二"), "priority": 5, "enabled": False}

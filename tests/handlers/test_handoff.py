@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kit.clock import ManualClock
 from kit.ids import key_of
@@ -329,6 +331,11 @@ async def test_the_transcript_tells_it_all(scene: Scene, clock: ManualClock) -> 
 )  # fmt: skip
 def test_what_asks_for_a_person(text: str) -> None:
     assert words.asks_for_person(fold(text))
+
+
+@given(st.from_regex(words._ASKS, fullmatch=True).filter(lambda text: len(text) <= 40))
+def test_the_quick_look_lets_all_of_them_pass(text: str) -> None:
+    assert words.asks_for_person(text)
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import settings
 
 from bot.crypto import Cipher
 from bot.envelope import Envelope
 from bot.signature import sign
-
-# A deadline would measure the machine that the tests share, not the codec.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
 
 NOW = 1_714_112_500
 REPO = Path(__file__).parents[3]

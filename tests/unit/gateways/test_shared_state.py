@@ -296,7 +296,7 @@ class TestRedisState:
         server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         state = RedisState(f"redis://127.0.0.1:{port}/0", timeout=0.1)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             with pytest.raises(StateUnavailable):
                 await state.get("k")
         await state.close()
