@@ -119,7 +119,8 @@ class Assistant:
     async def answer(self, question: Question) -> Record | None:
         """Answer a question and keep the record; asked again under its key, it is the same answer.
 
-        None where the brand has switched the assistant off. Raises Unavailable when the database is away.
+        None where the brand has switched the assistant off. Raises Conflict `account_deleted` when the fan has left
+        meanwhile, Unavailable when the database is away.
         """
         if (before := await answers.find(question.key)) is not None:
             return before
@@ -294,7 +295,7 @@ class Assistant:
             return "unjudged"
 
     async def choose(self, question: Question, choice: Passage) -> Record:
-        """Answer what a fan chose from a menu, and keep the record."""
+        """Answer what a fan chose from a menu, and keep the record. Raises Conflict `account_deleted`."""
         if (before := await answers.find(question.key)) is not None:
             return before
         record = replace(self._from_entry(question, choice), answered_at=self._clock.now())

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from scrm import db
 from scrm.db import Transaction, command
+from scrm.members.person import hold, refuse_erased
 
 Outcome = Literal["self_service", "knowledge", "menu", "answered", "doubt", "failed", "over_budget"]
 # Of these the fan learns nothing.
@@ -56,7 +57,12 @@ _KEEP = (
 
 @command
 async def keep(tx: Transaction, record: Record) -> Record:
-    """Keep a record, and return the one that counts: of two for the same push the first."""
+    """Keep a record, and return the one that counts: of two for the same push the first.
+
+    Raises Conflict `account_deleted` when the fan has left while the answer was being thought of.
+    """
+    await hold(tx.connection, record.member_id, record.fan_id)
+    await refuse_erased(tx.connection, record.member_id)
     values = [_column(getattr(record, name), name) for name in _COLUMNS]
     await tx.connection.execute(_KEEP, *values)
     kept = await find(record.key)

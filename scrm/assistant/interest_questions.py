@@ -19,6 +19,7 @@ from scrm.assistant.interests import Heard, note, rules_of
 from scrm.assistant.settings import settings_of
 from scrm.assistant.tools import Asker
 from scrm.db import Transaction, command
+from scrm.members.person import erased, hold
 
 log = structlog.get_logger(__name__)
 
@@ -71,10 +72,18 @@ async def _claimed(tx: Transaction, row: Any) -> tuple[int, Heard | None, bool]:
 async def conclude(
     tx: Transaction, question_id: int, heard: Heard | None, found: list[Noticed], *, now: datetime
 ) -> None:
-    """Note what was found and strike the question off, both or neither."""
-    if heard is not None:
+    """Note what was found and strike the question off, both or neither; of somebody who has left, nothing."""
+    if heard is not None and not await _left(tx, heard):
         await note(tx.connection, heard, found, source="model", now=now)
     await tx.connection.execute("DELETE FROM interest_question WHERE id = $1", question_id)
+
+
+async def _left(tx: Transaction, heard: Heard) -> bool:
+    """Whether whoever wrote a text has been erased since; if not, they are not before this transaction ends."""
+    if heard.member_id is None:
+        return False
+    await hold(tx.connection, heard.member_id, heard.fan_id)
+    return await erased(tx.connection, heard.member_id)
 
 
 @command

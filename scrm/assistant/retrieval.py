@@ -15,7 +15,7 @@ from typing import Literal
 import structlog
 
 from kit.faults import describe
-from kit.tasks import Tasks
+from kit.tasks import Tasks, repeat
 from scrm import db
 from scrm.assistant import shelf, vectors
 from scrm.assistant.grams import Synonyms
@@ -99,14 +99,7 @@ class Library:
 
     async def watch(self, every_seconds: float = 1.0) -> None:
         """Refresh for ever. With the database away what was known stays."""
-        while True:
-            await asyncio.sleep(every_seconds)
-            try:
-                await self.refresh()
-            except Unavailable:
-                log.warning("knowledge not refreshed: the database is away")
-            except Exception as error:  # noqa: BLE001  # one bad look must not end the watching
-                log.error("knowledge not refreshed", error=describe(error))
+        await repeat(self.refresh, every_seconds, "knowledge not refreshed", passing=Unavailable)
 
     async def search(self, brand_id: int, text: str, *, limit: int = 3, now: datetime) -> Found:
         """Return what the brand's published knowledge says to a question, at most `limit` entries.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scrm import db
+from scrm.conversations.apart import each
 from scrm.conversations.changes import Row, change, record
 from scrm.conversations.desk import hours_of
 from scrm.db import Connection, Transaction, command
@@ -72,12 +73,11 @@ async def assign(
         for row in rows
         if row["staff_id"] in on_duty
     ]
-    assigned = 0
     free = [seat for seat in seats if seat.room > 0]
     if not free:
         return 0
-    skills = sorted(set[str]().union(*(seat.skills for seat in free)))
-    for row in await raw.fetch(_WAITING, brand_id, skills, BATCH):
+
+    async def to_the_best(row: Row) -> bool:
         shunned = (avoid or {}).get(row["id"])
         able = [
             seat
@@ -85,13 +85,20 @@ async def assign(
             if seat.room > 0 and seat.staff_id != shunned and (not row["skill"] or row["skill"] in seat.skills)
         ]
         if not able:
-            continue
+            return False
         seat = min(able, key=_Seat.order)
+        await _assign_one(row, seat.staff_id, now)
         seat.room, seat.load, seat.last_assigned_at = seat.room - 1, seat.load + 1, now
-        await give(raw, row, seat.staff_id, now)
-        await record(raw, row, "assigned", "clock", now, to_staff_id=seat.staff_id, skill=row["skill"])
-        assigned += 1
-    return assigned
+        return True
+
+    skills = sorted(set[str]().union(*(seat.skills for seat in free)))
+    return sum(await each("conversation", await raw.fetch(_WAITING, brand_id, skills, BATCH), to_the_best))
+
+
+@command
+async def _assign_one(tx: Transaction, row: Row, staff_id: int, now: datetime) -> None:
+    await give(tx.connection, row, staff_id, now)
+    await record(tx.connection, row, "assigned", "clock", now, to_staff_id=staff_id, skill=row["skill"])
 
 
 async def give(raw: Connection, row: Row, staff_id: int, now: datetime) -> None:
@@ -137,10 +144,13 @@ async def requeue_absent(tx: Transaction, *, now: datetime, limit: int = BATCH) 
     What sleeps stays until it wakes.
     """
     rows = await tx.connection.fetch(_ABSENT, now, limit)
-    for row in rows:
-        await requeue(tx.connection, row, now)
-        await record(tx.connection, row, "requeued", "clock", now, staff_id=row["staff_id"], reason="absent")
-    return len(rows)
+    return len(await each("conversation", rows, lambda row: _requeue_one(row, now)))
+
+
+@command
+async def _requeue_one(tx: Transaction, row: Row, now: datetime) -> None:
+    await requeue(tx.connection, row, now)
+    await record(tx.connection, row, "requeued", "clock", now, staff_id=row["staff_id"], reason="absent")
 
 
 _ASLEEP = """
@@ -153,10 +163,13 @@ ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 async def wake_due(tx: Transaction, *, now: datetime, limit: int = BATCH) -> int:
     """Wake what was put off until now; returns how many."""
     rows = await tx.connection.fetch(_ASLEEP, now, limit)
-    for row in rows:
-        await change(tx.connection, row["id"], snoozed_until=None)
-        await record(tx.connection, row, "woken", "clock", now, staff_id=row["staff_id"], reason="due")
-    return len(rows)
+    return len(await each("conversation", rows, lambda row: _wake_one(row, now)))
+
+
+@command
+async def _wake_one(tx: Transaction, row: Row, now: datetime) -> None:
+    await change(tx.connection, row["id"], snoozed_until=None)
+    await record(tx.connection, row, "woken", "clock", now, staff_id=row["staff_id"], reason="due")
 
 
 @command
@@ -167,5 +180,5 @@ async def assign_brand(tx: Transaction, *, brand_id: int, now: datetime) -> int:
 
 async def assign_waiting(now: datetime) -> int:
     """Assign what waits, brand by brand, each in a transaction of its own; returns how many were assigned."""
-    rows = await db.fetch("SELECT DISTINCT brand_id FROM conversation WHERE state = 'waiting' AND desk = 'ours'")
-    return sum([await assign_brand(brand_id=row["brand_id"], now=now) for row in rows])
+    rows = await db.fetch("SELECT DISTINCT brand_id AS id FROM conversation WHERE state = 'waiting' AND desk = 'ours'")
+    return sum(await each("brand", rows, lambda row: assign_brand(brand_id=row["id"], now=now)))

@@ -116,10 +116,11 @@ async def record(
     reason: str = "",
     text: str = "",
     key: UUID | None = None,
-) -> None:
+) -> int | None:
     """Record a change, append it to the timeline, and tell whoever watches once the transaction commits.
 
     `staff_id` is who did it or had it, `to_staff_id` who has it now. With a `key` the same change is recorded once.
+    Returns its id, None for one that was recorded before.
     """
     change_id = await raw.fetchval(
         """
@@ -141,7 +142,7 @@ async def record(
         key,
     )
     if change_id is None:
-        return
+        return None
     if kind != NOTE:
         said = {"staff_id": staff_id, "to_staff_id": to_staff_id, "skill": skill, "reason": reason}
         event = Appended(
@@ -156,6 +157,7 @@ async def record(
         )
         await add(raw, event)
     await announce(raw, conversation["id"], kind, [one for one in (staff_id, to_staff_id) if one is not None])
+    return int(change_id)
 
 
 # What pages need to know whether it concerns them: who has it now, and who is named besides.

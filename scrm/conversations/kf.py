@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from scrm.conversations.changes import change, lock_fan, lock_open, record
+from scrm.conversations.changes import again, change, lock_fan, lock_open, record
 from scrm.conversations.closing import end_silently
-from scrm.conversations.service import open_one
+from scrm.conversations.service import ANEW, open_one
 from scrm.db import Transaction, command
 from scrm.pushes import silence
 
@@ -13,14 +13,18 @@ from scrm.pushes import silence
 async def session_created(tx: Transaction, *, fan_id: int, kf_account: str, now: datetime) -> int:
     """Note that WeChat's desk has a fan, and return the conversation; the bot is silent until the session closes.
 
-    A session may begin without the fan having asked here. One that somebody of our own seats has passes to WeChat's
-    desk: the platform has already decided so.
+    A session may begin without the fan having asked here: whom it finds with the bot is asked for at this moment, what
+    they asked for before is over. Who waits already, or is with one of our own seats, goes on with what they asked
+    for at WeChat's desk: the platform has already decided so.
     """
     raw = tx.connection
     fan = await lock_fan(raw, fan_id)
     row = await lock_open(raw, fan_id) or await open_one(raw, fan, now, now, "wechat")
     if row["desk"] == "wechat" and row["state"] == "staff" and row["kf_account"] == kf_account:
         return int(row["id"])
+    if row["state"] == "bot":
+        await change(raw, row["id"], **ANEW, reason="wechat", asked_at=now)
+        row = await again(raw, row["id"])
     await change(
         raw,
         row["id"],
@@ -28,8 +32,6 @@ async def session_created(tx: Transaction, *, fan_id: int, kf_account: str, now:
         desk="wechat",
         staff_id=None,
         kf_account=kf_account[:64],
-        reason=row["reason"] or "wechat",
-        asked_at=row["asked_at"] or now,
         assigned_at=row["assigned_at"] or now,
         snoozed_until=None,
         answer_due_at=None,

@@ -14,6 +14,7 @@ from scrm.conversations.changes import CHANNEL, NOTE, Row, announce, change, loc
 from scrm.conversations.desk import hours_of, settings_of
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid
+from scrm.members.person import refuse_erased
 from scrm.outreach import service as outreach
 from scrm.outreach.gate import Verdict
 from scrm.outreach.windows import OPENS
@@ -104,10 +105,14 @@ async def send_message(
 async def note(
     tx: Transaction, *, conversation_id: int, brand_id: int, staff_id: int, key: UUID, text: str, now: datetime
 ) -> None:
-    """Write an internal note, which only staff see; the same key once. Raises Invalid, NotFound."""
+    """Write an internal note, which only staff see; the same key once.
+
+    Raises Invalid, Conflict `account_deleted` for a fan who asked to be forgotten, NotFound.
+    """
     if not 1 <= len(text.strip()) <= 2000:
         raise Invalid("备注长度为 1 到 2000 个字符", field="text")
     row = await lock(tx.connection, conversation_id, brand_id)
+    await refuse_erased(tx.connection, row["member_id"])
     await record(
         tx.connection,
         row,

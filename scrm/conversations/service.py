@@ -25,7 +25,7 @@ from scrm.pushes import silence
 Reason = Literal["asked", "unsure", "rule", "pulled", "wechat"]
 LONGEST_SNOOZE = timedelta(days=30)
 # What belongs to one time that a person is asked for: who comes back from the bot asks anew.
-_ANEW = dict.fromkeys(
+ANEW = dict.fromkeys(
     ("assigned_at", "first_response_at", "alarmed_at", "promised_until", "promise_risked_at", "promise_broken_at")
 )
 
@@ -100,9 +100,9 @@ async def _request(
         "promised_until": promised,
         "answer_due_at": due,
     }
-    await change(raw, row["id"], **(_ANEW | asked))
+    await change(raw, row["id"], **(ANEW | asked))
     await silence.begin(raw, fan_id)
-    await record(
+    handover = await record(
         raw, row, "handed_over", "bot" if reason in {"rule", "unsure"} else "fan", now, reason=reason, skill=skill
     )
     if promised is not None:
@@ -113,7 +113,7 @@ async def _request(
     row = await again(raw, row["id"])
     says = await _handoff_words(raw, row, opens, now)
     if asked_by is None and not theirs:
-        await say_text(raw, row, key_of("conversation-handoff", row["id"]), "handoff", says, now)
+        await say_text(raw, row, key_of("conversation-handoff", row["id"], handover), "handoff", says, now)
     return Handoff(row["id"], row["state"], row["desk"], says if asked_by is not None else None)
 
 
@@ -255,7 +255,7 @@ async def _take(raw: Connection, row: Row, staff_id: int, now: datetime) -> None
             return
         raise Conflict("会话已被其他客服接待", code="taken")
     if row["state"] == "bot":
-        await change(raw, row["id"], **_ANEW, reason="pulled", asked_at=now)
+        await change(raw, row["id"], **ANEW, reason="pulled", asked_at=now)
         await silence.begin(raw, row["fan_id"])
         row = await again(raw, row["id"])
     await give(raw, row, staff_id, now)

@@ -1,15 +1,16 @@
 """What the clock does to conversations: alarms, promises, waking, re-queueing, assigning, closing what is idle.
 
 Every step may run at any number of workers at once and be killed anywhere: it claims rows in batches, skips what
-somebody else has locked, and does its part in one transaction per batch.
+somebody else has locked, and does its part in one transaction per batch, in which each row has a savepoint of its own.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from scrm import db
+from scrm.conversations.apart import each
 from scrm.conversations.assigning import BATCH, assign_waiting, requeue_absent, wake_due
-from scrm.conversations.changes import change, record
+from scrm.conversations.changes import Row, change, record
 from scrm.conversations.closing import close_idle
 from scrm.conversations.desk import DeskSettings
 from scrm.db import Transaction, command
@@ -62,40 +63,45 @@ ORDER BY c.last_at LIMIT $3
 async def alarm_overdue(tx: Transaction, *, now: datetime, limit: int = BATCH) -> int:
     """Raise the alarm, once, for each answer that has not come in time; returns how many."""
     rows = await tx.connection.fetch(_OVERDUE, now, limit)
-    for row in rows:
-        await change(tx.connection, row["id"], alarmed_at=now)
-        await record(tx.connection, row, "overdue", "clock", now, staff_id=row["staff_id"])
-    return len(rows)
+    return len(await each("conversation", rows, lambda row: _note(row, now, "overdue", "alarmed_at")))
 
 
 @command
 async def risk_promises(tx: Transaction, *, now: datetime, limit: int = BATCH) -> int:
     """Tell the staff, once each, of promises that run out soon; returns how many."""
     rows = await tx.connection.fetch(_AT_RISK, now + RISK, limit)
-    for row in rows:
-        await change(tx.connection, row["id"], promise_risked_at=now)
-        await record(tx.connection, row, "promise_risked", "clock", now, staff_id=row["staff_id"])
-    return len(rows)
+    return len(await each("conversation", rows, lambda row: _note(row, now, "promise_risked", "promise_risked_at")))
 
 
 @command
 async def break_promises(tx: Transaction, *, now: datetime, limit: int = BATCH) -> int:
     """Count, once each, promises that ran out with no answer; returns how many."""
     rows = await tx.connection.fetch(_BROKEN, now, limit)
-    for row in rows:
-        await change(tx.connection, row["id"], promise_broken_at=now)
-        await record(tx.connection, row, "promise_broken", "clock", now, staff_id=row["staff_id"], reason="none")
-    return len(rows)
+    return len(
+        await each(
+            "conversation", rows, lambda row: _note(row, now, "promise_broken", "promise_broken_at", reason="none")
+        )
+    )
+
+
+@command
+async def _note(tx: Transaction, row: Row, now: datetime, kind: str, when: str, reason: str = "") -> None:
+    """Record what the clock found about a conversation, and in the column `when` that it has."""
+    await change(tx.connection, row["id"], **{when: now})
+    await record(tx.connection, row, kind, "clock", now, staff_id=row["staff_id"], reason=reason)
 
 
 async def close_all_idle(now: datetime, default_minutes: int, *, limit: int = BATCH) -> int:
     """Close what is idle, each in a transaction of its own; returns how many were closed."""
     rows = await db.fetch(_IDLE, now, default_minutes, limit)
-    return sum([await close_idle(conversation_id=row["id"], now=now) for row in rows])
+    return sum(await each("conversation", rows, lambda row: close_idle(conversation_id=row["id"], now=now)))
 
 
 async def sweep(now: datetime) -> Swept:
-    """Do all that is due at a moment; the order lets somebody else have, in the same sweep, what one loses."""
+    """Do all that is due at a moment; the order lets somebody else have, in the same sweep, what one loses.
+
+    What cannot be done is logged and left for the next sweep. Raises Unavailable when the database is away.
+    """
     return Swept(
         woken=await wake_due(now=now),
         requeued=await requeue_absent(now=now),

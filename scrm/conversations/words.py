@@ -18,6 +18,8 @@ _ASKS = re.compile(
     r")"
     r"(?:在吗|在不在|吧|吗|谢谢|好吗){0,2}"
 )
+# One of these is in every such text; nearly no other text gets past them.
+_IN_ALL = frozenset("工真客n")
 _PUNCTUATION = re.compile(r"[\s，。！？、~～,.!?;；:：…“”\"'（）()]+")
 _LEAVES = frozenset({"机器人", "智能助手", "转机器人", "不用人工了", "取消排队"})
 _SCORES = {
@@ -29,7 +31,7 @@ _SCORE = re.compile(r"([1-5一二三四五])(?:分|星|颗星)?")
 
 def asks_for_person(folded: str) -> bool:
     """Whether a text, folded as `scrm.replies.rules.fold` does, is as a whole the wish to speak with a person."""
-    if len(folded) > 40:
+    if len(folded) > 40 or _IN_ALL.isdisjoint(folded):
         return False
     # Blanks part English words; everything else of the kind parts nothing.
     plain = _PUNCTUATION.sub(" ", folded).strip()

@@ -7,11 +7,12 @@ where they were after a split, and what came meanwhile goes by its own fan.
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from kit.ids import key_of
-from scrm.db import Connection, Transaction, command
+from scrm.db import Connection, Transaction, command, transaction
 from scrm.errors import NotFound
 from scrm.events import kinds
 from scrm.events.kinds import Appended
@@ -23,44 +24,60 @@ MERGED = kinds.register("member.merged", "合并为同一位会员")
 SPLIT = kinds.register("member.split", "拆分为不同会员")
 
 
+_MOVE = """
+-- In the order of ids: somebody may be waiting for several of them.
+WITH homes AS MATERIALIZED (
+    SELECT id FROM member WHERE id = $2 OR merged_into_id = $2 ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE member m SET merged_into_id = $1 FROM homes WHERE m.id = homes.id RETURNING m.id
+"""
+
+
 async def merge(raw: Connection, one: int, other: int, evidence: dict[str, Any], now: datetime) -> int:
     """Make two homes one person, the older member being kept; return the person's member id.
 
     Part of the caller's transaction. Every new evidence is an edge, also between homes that are one person already;
     what was judged wrong, by a split, does not merge again.
     """
-    # Both roots are locked in one order; a root found merged meanwhile is followed to its own root.
-    while True:
-        roots = await raw.fetch(
-            """
-            SELECT DISTINCT r.id FROM member m JOIN member r ON r.id = coalesce(m.merged_into_id, m.id)
-            WHERE m.id = ANY($1::bigint[])
-            """,
-            [one, other],
-        )
-        ids = sorted(row["id"] for row in roots)
-        locked = await raw.fetch(
-            "SELECT id, merged_into_id FROM member WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE", ids
-        )
-        if all(row["merged_into_id"] is None for row in locked):
-            break
+    ids = await _hold_roots(raw, one, other)
     evidence = {**evidence, "one": one, "other": other}
     said = await raw.fetch("SELECT split_at FROM member_merge WHERE evidence = $1::jsonb", json.dumps(evidence))
     if len(ids) == 1:
         if one != other and not said:
             # One person already, on other evidence: this holds them together should that be withdrawn.
             await _record(raw, ids[0], ids[0], evidence, [], now)
-        return int(ids[0])
+        return ids[0]
     if any(row["split_at"] is not None for row in said):
         own: int = await raw.fetchval("SELECT coalesce(merged_into_id, id) FROM member WHERE id = $1", other)
         return own
     kept, absorbed = ids
-    moved = await raw.fetch(
-        "UPDATE member SET merged_into_id = $1 WHERE id = $2 OR merged_into_id = $2 RETURNING id", kept, absorbed
-    )
+    moved = await raw.fetch(_MOVE, kept, absorbed)
     merge_id = await _record(raw, kept, absorbed, evidence, sorted(row["id"] for row in moved), now)
     await _tell(raw, MERGED, merge_id, kept, absorbed, now)
-    return int(kept)
+    return kept
+
+
+class _MergedMeanwhileError(Exception):
+    """Takes back the savepoint, and with it the locks."""
+
+
+async def _hold_roots(raw: Connection, one: int, other: int) -> list[int]:
+    """Lock the persons of two homes, smallest id first, and return them; one where they are one person already.
+
+    A root found merged while its lock was waited for is let go before its own root is looked for: that one is older,
+    and whoever held on to the younger would wait for it against the order.
+    """
+    while True:
+        rows = await raw.fetch("SELECT coalesce(merged_into_id, id) AS id FROM member WHERE id IN ($1, $2)", one, other)
+        ids = sorted({int(row["id"]) for row in rows})
+        with suppress(_MergedMeanwhileError):
+            async with transaction() as attempt:
+                locked = await attempt.connection.fetch(
+                    "SELECT merged_into_id FROM member WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE", ids
+                )
+                if any(row["merged_into_id"] is not None for row in locked):
+                    raise _MergedMeanwhileError
+            return ids
 
 
 async def _record(

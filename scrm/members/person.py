@@ -33,10 +33,16 @@ async def hold(raw: Connection, member_id: int, fan_id: int | None = None) -> li
     return [row["id"] for row in rows]
 
 
+async def erased(raw: Connection, member_id: int) -> bool:
+    """Whether a member was erased; for whoever holds the person, or one of their fans, this stays so."""
+    return bool(await raw.fetchval("SELECT erased_at IS NOT NULL FROM member WHERE id = $1", member_id))
+
+
 async def refuse_erased(raw: Connection, member_id: int) -> None:
     """Raise Conflict `account_deleted` for a member who was erased: nothing personal is written there any more.
 
-    Whoever holds the person asks this before it writes: a request may have been let in just before the erasure.
+    Whoever holds the person, or one of their fans, asks this before it writes: a request may have been let in just
+    before the erasure.
     """
-    if await raw.fetchval("SELECT erased_at IS NOT NULL FROM member WHERE id = $1", member_id):
+    if await erased(raw, member_id):
         raise Conflict("账号已注销", code="account_deleted")

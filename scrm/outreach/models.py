@@ -29,7 +29,11 @@ class Decision(Model):
 
     class Meta:
         table = "outreach_decision"
-        indexes = [Index(fields=("fan_id", "decided_at"), name="outreach_decision_fan_idx")]
+        indexes = [
+            Index(fields=("fan_id", "decided_at"), name="outreach_decision_fan_idx"),
+            # For forgetting the oldest (scrm.outreach.pruning).
+            Index(fields=("decided_at", "id"), name="outreach_decision_age_idx"),
+        ]
 
 
 class OutboxMessage(Model):

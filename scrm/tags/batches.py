@@ -143,6 +143,13 @@ async def work_some(tx: Transaction, *, batch_id: int, now: datetime, limit: int
     return len(rows)
 
 
+@command
+async def go_on(tx: Transaction, *, batch_id: int) -> None:
+    """Let another job go on with a batch where this one stops; asked twice at the same place it is one job."""
+    place = await tx.connection.fetchval("SELECT done + undone FROM tag_batch WHERE id = $1", batch_id)
+    await enqueue(tx, JOB, {"batch": batch_id}, dedupe=f"{JOB}:{batch_id}:at:{place}")
+
+
 async def _finish(raw: Connection, batch_id: int, undoing: bool, now: datetime) -> None:
     # Rows another worker has in its hands are not finished yet: that one will come here itself.
     await raw.execute(

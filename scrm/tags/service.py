@@ -8,7 +8,7 @@ from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid, NotFound
 from scrm.events import kinds
 from scrm.events import service as events
-from scrm.members.person import hold
+from scrm.members.person import hold, refuse_erased
 
 PUT = kinds.register("tag.put", "打上标签")
 TAKEN = kinds.register("tag.taken", "移除标签")
@@ -80,10 +80,12 @@ async def put(
 ) -> bool:
     """Put a tag on a member; False when the person has it already.
 
-    Raises NotFound for a tag or a member that is not the brand's, Conflict for an archived tag.
+    Raises NotFound for a tag or a member that is not the brand's, Conflict `tag_archived`, and `account_deleted` for
+    somebody who asked to be forgotten.
     """
     raw = tx.connection
     homes = await hold(raw, member_id)
+    await refuse_erased(raw, member_id)
     await _of_brand(raw, homes, brand_id)
     tag = await raw.fetchrow("SELECT name, archived_at FROM tag WHERE id = $1 AND brand_id = $2", tag_id, brand_id)
     if tag is None:

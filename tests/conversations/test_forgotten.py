@@ -13,7 +13,7 @@ from scrm import db
 from scrm.access.leaving import delete_account, erase_rest
 from scrm.conversations import closing, lines, service
 from scrm.conversations.watching import sweep
-from scrm.errors import DomainError
+from scrm.errors import Conflict, DomainError
 from tests.bot.house import SECRET_KEY
 from tests.conversations.office import open_office
 from tests.factories import at
@@ -61,10 +61,27 @@ async def test_in_the_middle_of_everything(db: TortoiseContext, round_: int) -> 
     assert await _count(closed, ids) == await _count("SELECT count(*) FROM conversation WHERE fan_id = ANY($1)", ids)
 
 
+async def test_no_note_is_written_about_somebody_who_has_left(db: TortoiseContext) -> None:
+    office = await open_office()
+    staff = await office.seat()
+    fan = await office.fan("人工")
+    conversation = (await office.asks(fan)).conversation_id
+    given: dict[str, Any] = {"conversation_id": conversation, "brand_id": office.brand, "staff_id": staff}
+    await lines.note(**given, key=key_of("before"), text=WORD, now=at(4))
+    await delete_account(Sealer(SECRET_KEY), member_id=fan.member_id, now=at(5))
+    for when in (6, 606):
+        with pytest.raises(Conflict) as refused:
+            await lines.note(**given, key=key_of("after", when), text=WORD, now=at(when))
+        assert refused.value.code == "account_deleted"
+        await erase_rest(member_id=fan.member_id, now=at(605))
+    assert await _count(f"SELECT count(*) FROM conversation_change t WHERE t::text LIKE '%{WORD}%'") == 0  # noqa: S608
+    assert await _count("SELECT count(*) FROM conversation_change WHERE fan_id = $1 AND kind = 'noted'", fan.id) == 1
+
+
 async def _swept() -> None:
     await sweep(at(5))
 
 
-async def _count(sql: str, ids: list[int]) -> int:
-    (row,) = await db.fetch(sql, ids)
+async def _count(sql: str, *given: object) -> int:
+    (row,) = await db.fetch(sql, *given)
     return int(row["count"])

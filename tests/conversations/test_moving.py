@@ -72,6 +72,21 @@ class TestAsking:
             assert handoff.says is None
         assert await outbox(fan.id) == ["正在为您转接人工客服，请稍候，您可以先描述问题。"]
 
+    async def test_every_handover_without_a_push_is_said(self, tx_db: Transaction) -> None:
+        office = await open_office()
+        fan = await office.fan("你好")
+        for minute in range(3):
+            handoff = await office.asks(fan, 60 * minute, asked_by=None)
+            assert (await office.asks(fan, 60 * minute, asked_by=None)).conversation_id == handoff.conversation_id
+            staff = await office.seat(now=at(60 * minute + 1))
+            given = {"conversation_id": handoff.conversation_id, "brand_id": office.brand, "staff_id": staff}
+            await service.pull(**given, now=at(60 * minute + 2))
+            await service.return_to_bot(**given, now=at(60 * minute + 3))
+            await desk.leave(staff_id=staff, now=at(60 * minute + 4))
+        assert await outbox(fan.id) == ["正在为您转接人工客服，请稍候，您可以先描述问题。"] * 3
+        said = "SELECT count(*) FROM conversation_message WHERE conversation_id = $1 AND kind = 'handoff'"
+        assert await value(said, handoff.conversation_id) == 3
+
     async def test_an_unknown_skill_is_the_general_queue(self, tx_db: Transaction) -> None:
         office = await open_office()
         handoff = await office.asks(await office.fan("人工"), skill="nobody")

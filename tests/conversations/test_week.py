@@ -270,13 +270,15 @@ async def account(week: Week) -> None:
         )
         assert len(decided) == int(closed and row["asked_at"] is not None)
         assert said[row["id"], "closing"] == sum(one["allowed"] for one in decided)
-        # One handoff message: by the push that asked, or by the door out; none for who was taken from the bot.
-        by_door = await fetch(
-            "SELECT allowed FROM outreach_decision WHERE key = $1", key_of("conversation-handoff", row["id"])
+        # One message for each handover: by the push that asked, or by the door out; none for who was pulled.
+        handed = await fetch(
+            "SELECT id FROM conversation_change WHERE conversation_id = $1 AND kind = 'handed_over'", row["id"]
         )
-        handed = [kind for kind in ("asked", "unsure") if kind == row["reason"]]
-        if changed[row["id"], "handed_over"] == 1 and handed:
-            assert week.greeted[row["id"]] + len(by_door) == 1
+        by_door = await fetch(
+            "SELECT allowed FROM outreach_decision WHERE key = ANY($1::uuid[])",
+            [key_of("conversation-handoff", row["id"], one["id"]) for one in handed],
+        )
+        assert week.greeted[row["id"]] + len(by_door) == len(handed)
         # A promise is kept, counted as broken, or ended before its time.
         if row["promised_until"] is not None and changed[row["id"], "promised"] == 1:
             answered = row["first_response_at"]

@@ -5,13 +5,14 @@ import json
 from itertools import permutations
 from typing import Any
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tortoise.context import TortoiseContext
 
 from kit.ids import key_of
-from scrm.db import Transaction, fetch, transaction
+from scrm.db import Connection, Transaction, credentials, fetch, transaction
 from scrm.errors import Invalid, NotFound
 from scrm.events import queries as timeline
 from scrm.members import queries
@@ -188,6 +189,39 @@ async def test_crossing_merges_at_once_end_in_one_person(db: TortoiseContext) ->
     # Nine make them one; the tenth closes the ring and holds should one of the others be withdrawn.
     assert sorted(len(merge["moved"]) > 0 for merge in await merges()) == [False] + [True] * 9
     await check_members()
+
+
+async def somebody_waits_for(holder: Connection) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))"
+    while await value(waiting, holder.get_server_pid()) == 0:  # noqa: ASYNC110  # a lock tells nobody
+        await asyncio.sleep(0.01)
+
+
+async def test_who_finds_a_root_merged_waits_for_the_next_one_empty_handed(
+    db: TortoiseContext, database_url: str
+) -> None:
+    """Holding on to the others' roots meanwhile was a circle with whoever held the older one and wanted theirs."""
+    account = await make_account()
+    a, b, c = [await make_fan(account) for _ in range(3)]
+    await link(b, "u")
+    older, merging = [await asyncpg.connect(**credentials(database_url)) for _ in range(2)]
+    try:
+        async with asyncio.timeout(20), older.transaction():
+            await older.execute("SELECT FROM member WHERE id = $1 FOR NO KEY UPDATE", a.member_id)
+            async with merging.transaction():
+                await merging.execute("UPDATE member SET merged_into_id = $1 WHERE id = $2", a.member_id, b.member_id)
+                linking = asyncio.ensure_future(link(c, "u"))
+                await somebody_waits_for(merging)
+            await somebody_waits_for(older)
+            # b and c are free for the one that holds a.
+            for home in (b, c):
+                await older.execute("SELECT FROM member WHERE id = $1 FOR NO KEY UPDATE NOWAIT", home.member_id)
+            assert not linking.done()
+        assert await linking == a.member_id
+    finally:
+        await older.close()
+        await merging.close()
+    assert {(await again(fan)).person_id for fan in (a, b, c)} == {a.member_id}
 
 
 async def test_an_unknown_fan_and_an_unusable_unionid_are_refused(tx_db: Transaction) -> None:

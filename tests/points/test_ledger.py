@@ -10,8 +10,9 @@ from tortoise.context import TortoiseContext
 from kit.ids import key_of
 from kit.tasks import Tasks
 from scrm import db
-from scrm.db import GroupCommit, Transaction, connection, fetch, transaction
+from scrm.db import Transaction, connection, fetch, transaction
 from scrm.errors import Conflict, Invalid, NotFound
+from scrm.group_commit import GroupCommit
 from scrm.points import ledger
 from scrm.points.awards import Award
 from scrm.points.ledger import GROWTH, POINTS, NotEnough, Origin

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from tortoise.context import TortoiseContext
 
+from kit.clock import ManualClock
 from kit.ids import key_of
 from scrm.db import Transaction, fetch
 from scrm.errors import Conflict, NotFound
@@ -19,6 +20,8 @@ from scrm.tags import batches, service
 from scrm.tags.batches import BatchView
 from tests.conftest import START
 from tests.factories import SEALER, SOMEBODY, at, make_account, make_fan, make_staff, value
+from worker import schedules
+from worker.schedules import Services
 
 KEY = key_of("test", "batch")
 
@@ -135,3 +138,37 @@ async def test_workers_share_a_batch_and_do_nobody_twice(db: TortoiseContext) ->
     await batches.undo(batch_id=made.id, now=at(90))
     await asyncio.gather(*(work(made, limit=7) for _ in range(4)))
     assert ((await work(made)).state, await wearing(tag), await told("tag.taken")) == ("undone", [], 60)
+
+
+async def test_a_long_batch_is_handed_from_job_to_job(tx_db: Transaction) -> None:
+    account, chunk = await make_account(), batches.CHUNK
+    brand = await brand_of(account)
+    await fetch(
+        """
+        WITH people AS (INSERT INTO member (created_at) SELECT $2 FROM generate_series(1, $3) RETURNING id)
+        INSERT INTO fan (account_id, openid, member_id, following, created_at)
+        SELECT $1, 'openid-' || id, id, true, $2 FROM people
+        """,
+        account,
+        START,
+        2 * chunk + 1,
+    )
+    made = await begin(brand, await service.define(brand_id=brand, name="老客", now=START))
+    job = schedules.registry.jobs[batches.JOB]
+    seen = []
+    for _ in range(4):
+        await job.work({"batch": made.id}, Services(ManualClock(at(60)), slice_seconds=0))
+        now = await batches.one(made.id)
+        queued = await value("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", batches.JOB)
+        seen.append((now.state, now.done, queued))
+    # The first was queued by the batch itself; whoever finds nothing more to do asks nobody.
+    assert seen == [
+        ("running", chunk, 2),
+        ("running", 2 * chunk, 3),
+        ("running", 2 * chunk + 1, 4),
+        ("done", 2 * chunk + 1, 4),
+    ]
+    # Cut off between asking for the next and its own end, a job asks again for the same one.
+    for _ in range(2):
+        await batches.go_on(batch_id=made.id)
+    assert await value("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", batches.JOB) == 4

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tortoise.context import TortoiseContext
 
+from scrm.access.leaving import delete_account
 from scrm.db import Transaction, command, fetch
 from scrm.errors import Conflict, Invalid, NotFound
 from scrm.members import merging
@@ -12,7 +13,7 @@ from scrm.members.queries import FanView
 from scrm.tags import queries, service
 from scrm.tags.queries import TagView, Worn
 from tests.conftest import START
-from tests.factories import SOMEBODY, again, at, make_account, make_fan, make_staff, value
+from tests.factories import SEALER, SOMEBODY, again, at, make_account, make_fan, make_staff, value
 
 
 async def _brand(account_id: int) -> int:
@@ -55,6 +56,18 @@ async def test_putting_and_taking_change_something_once_and_are_told(tx_db: Tran
         ("tag.put", "露营 爱好者"),
     ]
     assert await queries.of_brand(brand) == [TagView(tag, "露营 爱好者", "兴趣", False, 1)]
+
+
+async def test_nobody_who_has_left_gets_a_tag(tx_db: Transaction) -> None:
+    account = await make_account()
+    brand, fan = await _brand(account), await make_fan(account)
+    tag = await service.define(brand_id=brand, name="老客", now=START)
+    await delete_account(SEALER, member_id=fan.member_id, now=at(1))
+    with pytest.raises(Conflict) as refused:
+        await _put(brand, tag, fan, 2)
+    assert refused.value.code == "account_deleted"
+    assert await value("SELECT count(*) FROM member_tag WHERE tag_id = $1", tag) == 0
+    assert await _story(fan) == []
 
 
 @command
