@@ -19,12 +19,11 @@ from scrm.assistant.answering import Assistant
 from scrm.assistant.retrieval import Library
 from scrm.conversations.changes import CHANNEL
 from scrm.staff.passwords import Passwords
-from web import docs, openapi
+from web import openapi
 from web.dispatch import Dispatch, Limits, Rate
 from web.hub import Hub
 from web.idempotency import Repetitions
 from web.pages import HEADERS
-from web.problems import problems
 
 # Every file here registers its endpoints by being imported; a new page's endpoints are one more file.
 for _module in iter_modules(__path__):
@@ -61,11 +60,8 @@ def create(
     dispatch = Dispatch(
         SURFACE, Guard(parts), state=state, repetitions=Repetitions(sealer, clock), limits=limits, dress=dress
     )
-    api = web.Application(middlewares=[private, problems])
-    api.on_shutdown.append(dispatch.close)
+    api = dispatch.application("", document, outside=[private])
     api.cleanup_ctx.append(partial(_hearing, hub, spawn))
-    api.router.add_routes(dispatch.routes(""))
-    api.router.add_get("/docs", _docs)
     return api
 
 
@@ -87,11 +83,6 @@ async def private(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-async def _docs(_request: web.Request) -> web.Response:
-    """Show the document to people."""
-    return web.Response(text=docs.page(document()), content_type="text/html", headers={"Cache-Control": "no-cache"})
-
-
 def document() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the console's API."""
     return openapi.document(
@@ -101,6 +92,7 @@ def document() -> dict[str, Any]:
         description=(
             "登录后浏览器带会话 Cookie 访问；每个写操作还要带 `X-CSRF-Token`（登录和 `/me` 的回答里有），"
             "并可带 `Idempotency-Key`。每个接口所需的权限见 `x-permission`，`self` 表示登录即可。"
+            "页面自动发出的请求带 `X-Unattended: 1`，不延长登录时间。"
             "员工只能看到自己负责的品牌。时间为 UTC。错误是 RFC 9457 的 problem+json，`code` 稳定不变。"
         ),
         always={

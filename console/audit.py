@@ -1,6 +1,5 @@
 """The audit trail: who changed what."""
 
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -9,7 +8,7 @@ from pydantic import BaseModel, Field
 from console.surface import SURFACE, BrandPage, Call
 from kit.clock import midnight
 from scrm.staff import audit
-from web.shapes import Day, Moment, RowId, Text
+from web.shapes import Day, Moment, RowId, Shown, Text
 
 
 class AuditQuery(BrandPage):
@@ -22,7 +21,7 @@ class AuditQuery(BrandPage):
     until: Day | None = None
 
 
-class AuditLine(BaseModel):
+class AuditLine(Shown):
     """A line: who did what to what, from where; of a change what differed, personal data masked."""
 
     id: int
@@ -60,6 +59,6 @@ async def audit_trail(call: Call, query: AuditQuery) -> AuditTrail:
     )
     shown = found[: query.limit]
     return AuditTrail(
-        items=[AuditLine.model_validate(asdict(one)) for one in shown],
+        items=[AuditLine.model_validate(one) for one in shown],
         next=shown[-1].id if len(found) > query.limit else None,
     )

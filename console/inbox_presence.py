@@ -19,11 +19,12 @@ class PresenceBody(BrandQuery):
     """At which brand's desk."""
 
 
-@SURFACE.post("/inbox/presence", permission=ANSWER, errors=[NotFound, Invalid])
+@SURFACE.post("/inbox/presence", permission=ANSWER, automatic=True, errors=[NotFound, Invalid])
 async def presence(call: Call, body: PresenceBody) -> Presence:
     """我在线.
 
-    A browser says so on every `beat` of its stream; when it is gone, conversations go back after a minute.
+    A browser says so on every `beat` of its stream; when it is gone, conversations go back after a minute. It does not
+    put off the end of an idle session.
     """
     brand_id, staff_id = call.brand(body.brand), call.me.staff_id
     await desk.take_seat(brand_id=brand_id, staff_id=staff_id)

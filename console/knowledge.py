@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
@@ -263,53 +264,34 @@ async def versions(call: Call, entry_id: int, query: VersionsQuery) -> VersionLi
 @SURFACE.post("/knowledge/entries/{entry_id}/publish", permission=EDIT, status=204, errors=[NotFound, Conflict])
 async def publish(call: Call, entry_id: int, body: Publication) -> None:
     """发布一个版本；发布旧版本就是回滚."""
-    brand_id = await _brand(call, entry_id)
-
-    async def change() -> None:
-        await knowledge.publish(brand_id=brand_id, entry_id=entry_id, version=body.version, now=call.now)
-
-    await _turn(call, brand_id, entry_id, "published", change)
+    await _turn(call, entry_id, "published", partial(knowledge.publish, version=body.version))
 
 
 @SURFACE.post("/knowledge/entries/{entry_id}/withdraw", permission=EDIT, status=204, errors=[NotFound])
 async def withdraw(call: Call, entry_id: int) -> None:
     """撤回为草稿，粉丝不再看到."""
-    brand_id = await _brand(call, entry_id)
-
-    async def change() -> None:
-        await knowledge.withdraw(brand_id=brand_id, entry_id=entry_id, now=call.now)
-
-    await _turn(call, brand_id, entry_id, "withdrawn", change)
+    await _turn(call, entry_id, "withdrawn", knowledge.withdraw)
 
 
 @SURFACE.post("/knowledge/entries/{entry_id}/archive", permission=EDIT, status=204, errors=[NotFound])
 async def archive(call: Call, entry_id: int) -> None:
     """归档，粉丝不再看到."""
-    brand_id = await _brand(call, entry_id)
-
-    async def change() -> None:
-        await knowledge.archive(brand_id=brand_id, entry_id=entry_id, now=call.now)
-
-    await _turn(call, brand_id, entry_id, "archived", change)
+    await _turn(call, entry_id, "archived", knowledge.archive)
 
 
 @SURFACE.post("/knowledge/entries/{entry_id}/restore", permission=EDIT, status=204, errors=[NotFound])
 async def restore(call: Call, entry_id: int) -> None:
     """恢复归档的知识为草稿."""
-    brand_id = await _brand(call, entry_id)
-
-    async def change() -> None:
-        await knowledge.restore(brand_id=brand_id, entry_id=entry_id, now=call.now)
-
-    await _turn(call, brand_id, entry_id, "restored", change)
+    await _turn(call, entry_id, "restored", knowledge.restore)
 
 
-async def _turn(call: Call, brand_id: int, entry_id: int, action: str, change: Callable[[], Awaitable[None]]) -> None:
+async def _turn(call: Call, entry_id: int, action: str, change: Callable[..., Awaitable[None]]) -> None:
     """Do what changes whether fans see an entry, and write its line; none when it was so already."""
+    brand_id = await _brand(call, entry_id)
 
     async def done() -> tuple[EntryRow, EntryRow]:
         before = (await queries.entry(brand_id, entry_id)).row
-        await change()
+        await change(brand_id=brand_id, entry_id=entry_id, now=call.now)
         return before, (await queries.entry(brand_id, entry_id)).row
 
     def line(rows: tuple[EntryRow, EntryRow]) -> Entry | None:

@@ -1,24 +1,19 @@
-"""The members list: filters, columns, how many there are, what can be chosen, and the export."""
+"""The members list: filters, columns, how many there are, and what can be chosen."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from console.surface import SURFACE, BrandPage, Call
-from kit import csv_text
-from kit.clock import SHANGHAI, midnight
+from console.surface import SURFACE, Call
+from kit.clock import midnight
 from scrm.members.profiles import Profile
 from scrm.people import listing
 from scrm.people.listing import PersonRow
 from scrm.people.search import Wanted
-from scrm.staff import audit
-from scrm.staff.audit import Entry
 from scrm.tags import queries as tags
-from web.downloads import Download
-from web.shapes import Day, Moment, RowId, Shown, Taken, Text
+from web.shapes import Day, Moment, Page, RowId, Shown, Taken, Text
 
 READ, CLEAR = "members.read", "members.phone"
 Points = Annotated[int, Field(ge=0, le=10**12)]
@@ -57,8 +52,14 @@ class Asked(Taken):
         )
 
 
-class MemberQuery(Asked, BrandPage):
-    """A page of the members of one brand, or of all that the caller works for; `before` is a member number."""
+class MemberFilter(Asked):
+    """The members of one brand, or of all that the caller works for."""
+
+    brand: RowId | None = None
+
+
+class MemberQuery(MemberFilter, Page):
+    """A page of them; `before` is a member number."""
 
 
 class MemberFan(Shown):
@@ -151,24 +152,24 @@ class ChoicesQuery(Taken):
     brand: RowId | None = None
 
 
-@SURFACE.get("/members", permission=READ)
-async def member_list(call: Call, query: MemberQuery) -> MemberList:
+@SURFACE.ask("/members/search", permission=READ)
+async def member_list(call: Call, body: MemberQuery) -> MemberList:
     """会员列表."""
     found = await listing.page(
         call.parts.sealer,
-        query.wanted(call.within(query.brand)),
+        body.wanted(call.within(body.brand)),
         now=call.now,
-        before=query.before,
-        limit=query.limit + 1,
+        before=body.before,
+        limit=body.limit + 1,
     )
-    shown = found[: query.limit]
-    return MemberList(items=[item(call, one) for one in shown], next=shown[-1].id if len(found) > query.limit else None)
+    shown = found[: body.limit]
+    return MemberList(items=[item(call, one) for one in shown], next=shown[-1].id if len(found) > body.limit else None)
 
 
-@SURFACE.get("/members/count", permission=READ)
-async def member_count(call: Call, query: MemberQuery) -> MemberCount:
+@SURFACE.ask("/members/count", permission=READ)
+async def member_count(call: Call, body: MemberFilter) -> MemberCount:
     """符合条件的会员数."""
-    wanted = query.wanted(call.within(query.brand))
+    wanted = body.wanted(call.within(body.brand))
     return MemberCount(count=await listing.count(call.parts.sealer, wanted, now=call.now))
 
 
@@ -180,52 +181,6 @@ async def member_choices(call: Call, query: ChoicesQuery) -> MemberChoices:
         tags=[TagChoice.model_validate(one) for one in await tags.words(brands)],
         levels=[LevelChoice.model_validate(one) for one in await listing.level_choices(brands)],
     )
-
-
-@SURFACE.download("/members/export", permission="members.export")
-async def member_export(call: Call, query: MemberQuery) -> Download:
-    """导出会员（CSV）."""
-    wanted = query.wanted(call.within(query.brand))
-    clear = call.me.may(CLEAR)
-    entry = Entry(
-        "members.exported", "members", "会员列表", query.brand, after={"filter": wanted.named, "clear": clear}
-    )
-    await audit.write(call.actor, entry, call.now)
-    day = call.now.astimezone(SHANGHAI)
-    return Download(f"会员-{day:%Y%m%d-%H%M}.csv", "text/csv; charset=utf-8", _csv(call, wanted))
-
-
-HEADINGS = (
-    "用户ID", "会员号", "昵称", "姓名", "手机号", "经验", "等级", "积分", "地域", "平台", "标签",
-    "加入时间", "最近活跃",
-)  # fmt: skip
-PLATFORMS = {"service": "公众号", "subscription": "公众号", "miniprogram": "小程序"}
-
-
-async def _csv(call: Call, wanted: Wanted) -> AsyncGenerator[bytes, None]:
-    yield csv_text.MARK.encode() + csv_text.lines([HEADINGS])
-    async for page in listing.every(call.parts.sealer, wanted, now=call.now):
-        yield csv_text.lines(_cells(item(call, one)) for one in page)
-
-
-def _cells(one: MemberItem) -> list[object]:
-    platforms = dict.fromkeys(PLATFORMS[fan.kind] for fan in one.fans)
-    return [
-        "、".join(str(fan.id) for fan in one.fans),
-        one.id,
-        one.nickname,
-        one.name,
-        # Of a number in clear the country code of China is left out, or the plus would make it a formula.
-        None if one.phone is None else one.phone.removeprefix("+86"),
-        one.growth,
-        "、".join(level.name for level in one.levels),
-        one.points,
-        one.location,
-        "、".join(platforms),
-        "、".join(tag.name for tag in one.tags),
-        _local(one.joined_at),
-        None if one.seen_at is None else _local(one.seen_at),
-    ]
 
 
 def item(call: Call, one: PersonRow) -> MemberItem:
@@ -256,7 +211,3 @@ def seen(call: Call, profile: Profile) -> Profile:
     if call.me.may(CLEAR):
         return profile
     return replace(profile, name=profile.masked_name, phone=profile.masked_phone)
-
-
-def _local(moment: datetime) -> str:
-    return moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")

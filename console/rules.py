@@ -8,7 +8,7 @@ from console.surface import SURFACE, Call
 from scrm.errors import Conflict, Invalid, NotFound
 from scrm.replies import content, editing, queries
 from scrm.replies.queries import RuleView
-from scrm.replies.rules import PATTERN_LIMIT
+from scrm.replies.rules import PATTERN_LIMIT, PRIORITIES
 from scrm.staff import audit
 from scrm.staff.audit import Entry
 from web.shapes import Moment, RowId, Taken, Text
@@ -74,7 +74,7 @@ class RuleInput(Taken):
     match: Match
     pattern: Annotated[str, Field(min_length=1, max_length=PATTERN_LIMIT)]
     reply: Reply
-    priority: Annotated[int, Field(ge=0, lt=len(editing.PRIORITIES))] = 100
+    priority: Annotated[int, Field(ge=0, lt=len(PRIORITIES))] = 100
     enabled: bool = True
 
 

@@ -31,7 +31,7 @@ from scrm.staff.audit import Actor
 from scrm.staff.passwords import Passwords
 from scrm.staff.permissions import KNOWN
 from scrm.staff.sessions import ABSOLUTE, Caller, NotSignedIn
-from web.dispatch import address_of
+from web.addresses import address_of
 from web.endpoints import Endpoint, Surface
 from web.hub import Hub
 from web.shapes import Page, RowId
@@ -42,6 +42,8 @@ SURFACE = Surface("console", "/api/console", permissions=KNOWN | {SELF})
 
 COOKIE = "fensi_staff"
 CSRF_HEADER = "X-CSRF-Token"
+# A page says so of what it asks for by itself, long after anybody has touched it.
+UNATTENDED_HEADER = "X-Unattended"
 
 
 class BrandPage(Page):
@@ -148,7 +150,7 @@ class Guard:
         cross_origin, csrf, password_change_required, forbidden.
         """
         parts, now = self._parts, self._parts.clock.now()
-        if endpoint.writes:
+        if endpoint.sends:
             self._check_origin(request)
         presented = request.cookies.get(COOKIE, "")
         caller = None if endpoint.public else await self._caller(request, endpoint, presented, now)
@@ -166,9 +168,10 @@ class Guard:
     async def _caller(self, request: web.Request, endpoint: Endpoint, presented: str, now: datetime) -> Caller:
         if not presented:
             raise NotSignedIn
-        # A page that listens shows that it is open, not that anybody is there.
-        caller = await sessions.caller(presented, now, noted=not endpoint.stream)
-        if endpoint.writes:
+        # What a page does by itself shows that it is open, not that anybody is there.
+        alone = endpoint.stream or endpoint.automatic or UNATTENDED_HEADER in request.headers
+        caller = await sessions.caller(presented, now, noted=not alone)
+        if endpoint.sends:
             shown = request.headers.get(CSRF_HEADER, "")
             if not hmac.compare_digest(_readable(shown).encode(), self._parts.csrf(caller.token_hash).encode()):
                 raise Forbidden("页面已过期，请刷新后重试", code="csrf")

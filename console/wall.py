@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 from console.surface import SURFACE, Call
-from kit.clock import SHANGHAI
+from kit.clock import midnight, natural_day
 from scrm.conversations import desk_queries, reports, rota, wall
 from web.shapes import Moment, RowId, Shown, Taken
 
@@ -94,8 +94,7 @@ class Wall(BaseModel):
 async def service_wall(call: Call, query: WallQuery) -> Wall:
     """客服实时看板."""
     brands, now = call.within(query.brand), call.now
-    midnight = now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
-    today = await reports.total(brands=brands, since=midnight, until=now)
+    today = await reports.total(brands=brands, since=midnight(natural_day(now)), until=now)
     return Wall(
         now=now,
         sums=WallSums.model_validate(await wall.sums(brands, now)),

@@ -13,10 +13,9 @@ from kit.state import SharedState
 from miniprogram_api import addresses, checkin, gifts, invitations, me, phone, points, privacy, profile, sign_in
 from miniprogram_api.surface import SURFACE, Guard, Parts
 from scrm.access.tokens import Tokens
-from web import docs, openapi
+from web import openapi
 from web.dispatch import Dispatch, Limits
 from web.idempotency import Repetitions
-from web.problems import problems
 
 MOUNT = "/api/mp"
 # Each of these registers its endpoints by being imported.
@@ -42,15 +41,7 @@ def create(
         repetitions=Repetitions(sealer, clock),
         limits=limits or Limits(),
     )
-    api = web.Application(middlewares=[problems])
-    api.router.add_routes(dispatch.routes("/{appid}"))
-    api.router.add_get("/docs", _docs)
-    return api
-
-
-async def _docs(_request: web.Request) -> web.Response:
-    """Show the document to people."""
-    return web.Response(text=docs.page(document()), content_type="text/html", headers={"Cache-Control": "no-cache"})
+    return dispatch.application("/{appid}", document)
 
 
 def document() -> dict[str, Any]:

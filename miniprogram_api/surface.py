@@ -17,8 +17,9 @@ from kit.seal import Sealer
 from scrm.access.service import Caller, callers
 from scrm.access.tokens import NotSignedIn, Tokens
 from scrm.accounts.service import AccountView
-from scrm.db import Connection, GroupCommit
+from scrm.db import Connection
 from scrm.errors import NotFound
+from scrm.group_commit import GroupCommit
 from web.endpoints import Endpoint, Surface
 from web.shapes import Day, Moment, Page, RowId, Shown, Taken, Text
 

@@ -1,23 +1,23 @@
 """From a request to an endpoint's answer: limits, guard, arguments, repetition, handler, in this order."""
 
 import asyncio
-import ipaddress
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from kit.state import SharedState, StateUnavailable
 from scrm.access.requests import Answered
 from scrm.errors import Invalid
-from web import downloads, streams
+from web import docs, downloads, streams
+from web.addresses import address_of
 from web.endpoints import Endpoint, Surface, arguments
 from web.idempotency import Repetitions, key_of_request
-from web.problems import TooMany
+from web.problems import TooMany, problems
 
 log = structlog.get_logger(__name__)
 
@@ -85,8 +85,26 @@ class Dispatch(Generic[CallT]):
             found.append(web.route(endpoint.method, prefix + endpoint.path, self._serving(endpoint), **head))
         return found
 
-    async def close(self, _app: web.Application) -> None:
-        """End the streams, which would otherwise never: an application's `on_shutdown`."""
+    def application(
+        self, prefix: str, document: Callable[[], dict[str, Any]], *, outside: Sequence[Middleware] = ()
+    ) -> web.Application:
+        """Return the endpoints under `prefix`, and `document` as a page at /docs, as an application to mount.
+
+        Errors become problem documents; the middlewares of `outside` come before that.
+        """
+
+        async def show_document(_request: web.Request) -> web.Response:
+            page = docs.page(document())
+            return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-cache"})
+
+        api = web.Application(middlewares=[*outside, problems])
+        # Streams would otherwise never end.
+        api.on_shutdown.append(self._close)
+        api.router.add_routes(self.routes(prefix))
+        api.router.add_get("/docs", show_document)
+        return api
+
+    async def _close(self, _app: web.Application) -> None:
         self._closing.set()
 
     def _serving(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -100,7 +118,7 @@ class Dispatch(Generic[CallT]):
             if call.scope is not None:
                 await self._take(call.scope, self._limits.member)
             raw = b""
-            if endpoint.writes and request.body_exists:
+            if endpoint.sends and request.body_exists:
                 raw = await _body(request, endpoint.max_body, self._limits.body_seconds)
             given = await arguments(endpoint, request, raw)
 
@@ -173,18 +191,3 @@ def _response(answer: Answered) -> web.Response:
         return web.Response(status=answer.status)
     kind = "application/json" if answer.status < 400 else "application/problem+json"
     return web.Response(text=answer.body, status=answer.status, content_type=kind)
-
-
-def address_of(request: web.Request) -> str:
-    """Return the address that asks: what the proxy in front of us says, if there is one beside us."""
-    remote = request.remote or ""
-    said = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return said[:45] if said and _nearby(remote) else remote
-
-
-@lru_cache(maxsize=1024)
-def _nearby(remote: str) -> bool:
-    try:
-        return ipaddress.ip_address(remote).is_private
-    except ValueError:
-        return False

@@ -8,6 +8,9 @@ A parameter named `body` or `query` is a pydantic model of that part of the requ
 is converted to its type, and `call` is what the surface knows about the request. The docstring's first line is
 the summary in the documentation. A `body` of type `bytes` is the request's body as it came, such as a picture.
 
+An `ask` is a read by POST, for a question that may be personal: addresses end up in logs and histories, bodies do
+not. It changes nothing, so it takes no Idempotency-Key and its answer is not kept.
+
 A `download` is a read that returns a web.downloads.Download.
 
 A `stream` is a read that goes on: its handler checks what it was asked for and returns a generator of web.streams.Said.
@@ -70,10 +73,17 @@ class Endpoint:
     max_body: int
     stream: bool
     download: bool
+    automatic: bool
+    asks: bool
 
     @property
     def writes(self) -> bool:
         """Whether it changes something: then it takes an Idempotency-Key."""
+        return self.sends and not self.asks
+
+    @property
+    def sends(self) -> bool:
+        """Whether it is called with a body, and with whatever shows that a browser meant to."""
         return self.method != "GET"
 
 
@@ -93,6 +103,10 @@ class Surface:
     def stream(self, path: str, **options: Any) -> Callable[[T], T]:
         """Register a read that goes on as server-sent events."""
         return self._register("GET", path, stream=True, **options)
+
+    def ask(self, path: str, **options: Any) -> Callable[[T], T]:
+        """Register a read whose question is a body."""
+        return self._register("POST", path, asks=True, **options)
 
     def download(self, path: str, **options: Any) -> Callable[[T], T]:
         """Register a read that is a file."""
@@ -123,9 +137,11 @@ class Surface:
         max_body: int = MAX_BODY,
         stream: bool = False,
         download: bool = False,
+        automatic: bool = False,
+        asks: bool = False,
     ) -> Callable[[T], T]:
         # `public`: nobody needs to be signed in. `network`: it calls outside, so it opens its transaction itself.
-        # `permission`: what the caller must hold. `max_body`: bytes.
+        # `permission`: what the caller must hold. `max_body`: bytes. `automatic`: pages ask for it by themselves.
         if self.permissions is not None and (permission in self.permissions) == public:
             raise TypeError(f"{method} {path}: must be public or name a known permission, not {permission!r}")
 
@@ -145,6 +161,8 @@ class Surface:
                     max_body=max_body,
                     stream=stream,
                     download=download,
+                    automatic=automatic,
+                    asks=asks,
                 )
             )
             return handler

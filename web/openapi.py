@@ -33,7 +33,7 @@ IDEMPOTENCY = {
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """How callers of a surface show who they are, and the header parameters that their writes carry besides."""
+    """How callers of a surface show who they are, and the header parameters of whatever is no plain read besides."""
 
     name: str
     scheme: dict[str, str]
@@ -100,7 +100,9 @@ def _operation(endpoint: Endpoint, always: dict[int, str], security: Security) -
             for name, field in schema.get("properties", {}).items()
         ]
     if endpoint.writes and not endpoint.public:
-        parameters += [IDEMPOTENCY, *security.headers]
+        parameters.append(IDEMPOTENCY)
+    if endpoint.sends and not endpoint.public:
+        parameters += security.headers
     operation: dict[str, Any] = {
         "operationId": endpoint.handler.__name__,
         "summary": endpoint.summary,

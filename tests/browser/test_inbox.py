@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Browser, Page, Request, Route, expect
 
 from kit.clock import ManualClock
 from scrm.conversations import quick_replies
@@ -233,3 +233,41 @@ async def test_a_draft_waits_where_it_was_written(both: Both) -> None:
     await expect(console.get_by_label("搜索会话")).to_be_focused()
     await console.keyboard.type("没有这个人")
     await expect(console.get_by_text("没有找到相符的会话")).to_be_visible()
+
+
+async def test_a_page_left_open_ends_with_its_session(both: Both) -> None:
+    """What the page asks for by itself is nobody using it; a click is."""
+    console, asked = both.console, list[str]()
+
+    def note(request: Request) -> None:
+        # A stream that comes back can say nothing of the kind; the server never counts it.
+        if "/api/console/inbox" in request.url and request.resource_type != "eventsource":
+            asked.append(request.headers.get("x-unattended", ""))
+
+    async def seen() -> float:
+        """Return for how many seconds, by the server's clock, the session has not been used."""
+        (row,) = await both.club.house.rows("SELECT seen_at FROM staff_session")
+        return float((both.club.clock.now() - row["seen_at"]).total_seconds())
+
+    await console.clock.install()
+    await console.reload()
+    await expect(console.get_by_text("实时", exact=True)).to_be_visible()
+    await console.clock.fast_forward(61_000)
+    both.club.clock.advance(minutes=100)
+    console.on("request", note)
+    await both.writes("人工")
+    waiting = console.locator("[data-test=view-waiting]")
+    await expect(waiting).to_contain_text("1")
+    assert set(asked) == {"1"}
+    assert await seen() > 6000
+
+    asked.clear()
+    await waiting.click()
+    await expect(console.locator("[data-test^=conversation-]")).to_have_count(1)
+    assert set(asked) == {""}
+    assert await seen() == 0
+
+    await console.clock.fast_forward(61_000)
+    both.club.clock.advance(minutes=120)
+    await both.writes("还在吗")
+    await expect(console.get_by_role("button", name="登录", exact=True)).to_be_visible()

@@ -157,8 +157,11 @@ async def test_the_wall_follows_what_happens(desk: Desk) -> None:
     await expect(page.get_by_text("没有超时的会话")).to_be_visible()
     await expect(page.locator("[data-test=person]")).to_contain_text("李娜")
 
+    # What happens shows at once, not at the next look ten seconds later.
+    freshness = page.locator("[data-test=freshness]")
+    await expect(freshness).to_contain_text("实时更新")
     conversation = (await where.asks(await where.fan("人工"), skill="aftersale")).conversation_id
-    await expect(page.locator("[data-test=waiting] b")).to_have_text("1", timeout=15_000)
+    await expect(page.locator("[data-test=waiting] b")).to_have_text("1", timeout=3_000)
     desk.clock.advance(seconds=46)
     await expect(page.locator("[data-test=overdue] b")).to_have_text("1", timeout=15_000)
     await service.pull(conversation_id=conversation, brand_id=where.brand, staff_id=clerk, now=at(47))
@@ -167,6 +170,24 @@ async def test_the_wall_follows_what_happens(desk: Desk) -> None:
     await expect(page.locator("[data-test=person]")).to_contain_text("1 / 4")
     await expect(page.locator("[data-test=present] b")).to_have_text("1")
     await expect(page.get_by_text("李娜接待中")).to_be_visible()
+    await page.get_by_role("link", name=f"#{conversation} ").click()
+    await expect(page).to_have_url(f"{desk.address}/console/inbox?c={conversation}")
+    await expect(page.locator("[data-test=heard]")).to_contain_text("人工")
+    await page.go_back()
+    await expect(page.locator("[data-test=with-staff] b")).to_have_text("1")
+    # Whoever opens the inbox sits there, too.
+    await expect(page.locator("[data-test=present] b")).to_have_text("2")
+
+    # Without the stream it reads by itself, and says so.
+    async def fail_live(route: Route) -> None:
+        await route.abort()
+
+    await page.route("**/api/console/live*", fail_live)
+    await page.reload()
+    await expect(freshness).to_contain_text("每 5 秒更新")
+    await seats.leave(staff_id=clerk, now=at(48))
+    desk.clock.advance(seconds=2)
+    await expect(page.locator("[data-test=present] b")).to_have_text("1", timeout=15_000)
 
     async def fail(route: Route) -> None:
         await route.abort()

@@ -1,6 +1,7 @@
 """Accounts and their health: what came in, what is wrong, and whether WeChat answers."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from simulator.testing import running
 from tests.bot.house import AES_KEY, TOKEN, House
 from tests.console.conftest import Browser, Office, open_office
 from tests.factories import make_account
+from web.addresses import Proxies
 
 
 @pytest.fixture
@@ -135,3 +137,13 @@ async def test_the_server_has_the_console_where_it_belongs(office: Office) -> No
             assert (answer.status, (await answer.json())["code"]) == (401, "not_signed_in")
         async with office.http.get(f"{address}{console.MOUNT}/no-such") as answer:
             assert (answer.status, (await answer.json())["title"]) == (404, "没有找到")
+
+
+@pytest.mark.parametrize(("trusted", "address"), [("none", "127.0.0.1"), ("127.0.0.1", "203.0.113.9")])
+async def test_the_server_believes_the_proxies_that_are_set(office: Office, trusted: str, address: str) -> None:
+    who = await office.person()
+    settings = office.services.settings.model_copy(update={"trusted_proxies": Proxies.parse(trusted)})
+    async with listening(replace(office.services, settings=settings), "127.0.0.1", 0, stop_seconds=1) as port:
+        office.address = f"http://127.0.0.1:{port}{console.MOUNT}"
+        assert (await who.try_in(headers={"X-Forwarded-For": "203.0.113.9"})).status == 200
+    assert [row["address"] for row in await office.rows("SELECT address FROM staff_session")] == [address]

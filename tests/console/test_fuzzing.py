@@ -201,6 +201,9 @@ async def prepare(stage: Admin, name: str) -> None:
         real["role_id"] = lambda: stage.wait(office.role({"staff.manage"}))
     elif name == "member_points_why":
         real["entry_id"] = real["points_entry_id"]
+    elif name == "member_export":
+        ticket = (await stage.browser.post("/members/exports", {})).body["ticket"]
+        real["ticket"] = lambda: ticket
     elif name == "picture":
         account = next(iter(office.services.directory.accounts().values()))
         client = office.services.clients.for_account(Sender(account.id, account.kind, account.appid, account.secret))

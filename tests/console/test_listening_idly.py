@@ -4,10 +4,11 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from console.surface import COOKIE, SELF, Call, Guard, Parts
+from console.surface import COOKIE, SELF, UNATTENDED_HEADER, Call, Guard, Parts
 from kit.memory_state import MemoryState
 from tests.api.conftest import NO_LIMITS
 from tests.console.conftest import Office
+from tests.console.shop import open_shop
 from tests.console.test_streams import Note
 from web.dispatch import Dispatch
 from web.endpoints import Surface
@@ -46,3 +47,33 @@ async def test_the_idle_limit_counts_from_what_somebody_did(office: Office) -> N
             async with http.get(f"http://127.0.0.1:{server.port}/live", headers=cookie) as answer:
                 assert answer.status == status, minutes
     assert (await who.get("/me")).said == (401, "session_over")
+
+
+async def test_sitting_at_the_desk_is_not_using_it(office: Office) -> None:
+    """The inbox says every twenty seconds that its page is open; whoever answers somebody is there."""
+    shop = await open_shop(office)
+    agent, other = await shop.agent(), await shop.agent()
+    _, conversation = await shop.waiting()
+    for minute in range(120):
+        for who in (agent, other):
+            assert (await who.post("/inbox/presence", {"brand": shop.brand})).status == 200, minute
+        if minute == 60:
+            assert (await agent.post(f"/inbox/{conversation}/read")).status == 204
+        office.clock.advance(minutes=1)
+    assert (await other.post("/inbox/presence", {"brand": shop.brand})).said == (401, "session_over")
+    office.clock.advance(minutes=59)
+    assert (await agent.post("/inbox/presence", {"brand": shop.brand})).status == 200
+    office.clock.advance(minutes=1)
+    assert (await agent.post("/inbox/presence", {"brand": shop.brand})).said == (401, "session_over")
+
+
+async def test_what_a_page_reads_by_itself_is_no_use(office: Office) -> None:
+    who = await office.signed_in()
+    for _ in range(4):
+        office.clock.advance(minutes=29)
+        assert (await who.call("GET", "/me", headers={UNATTENDED_HEADER: "1"})).status == 200
+    assert (await who.get("/me")).status == 200
+    for _ in range(4):
+        office.clock.advance(minutes=30)
+        answer = await who.call("GET", "/me", headers={UNATTENDED_HEADER: "1"})
+    assert answer.said == (401, "session_over")

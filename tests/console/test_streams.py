@@ -141,10 +141,7 @@ async def test_a_streaming_route_has_its_guard_and_ends_with_its_application() -
 
     repetitions = Repetitions(SEALER, SystemClock())
     dispatch = Dispatch(surface, guard, state=MemoryState(), repetitions=repetitions, limits=NO_LIMITS)
-    app = web.Application(middlewares=[problems])
-    app.add_routes(dispatch.routes(""))
-    app.on_shutdown.append(dispatch.close)
-    server = TestServer(app)
+    server = TestServer(dispatch.application("", dict))
     await server.start_server()
     async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as http:
         async with http.get("/live") as refused:

@@ -1,4 +1,5 @@
 // Calls to the console's API: typed by its document, patient with slow networks, one Chinese sentence per failure.
+import { attended } from './attended'
 import type { Operations } from './generated/contract'
 
 /** A failure to show to the person; `field` names the input it is about, `code` is stable. */
@@ -94,6 +95,7 @@ export async function ask<K extends Operation>(operation: K, ...[given, options]
     headers['content-type'] = 'application/json'
   }
   if (method !== 'GET') headers['idempotency-key'] = options?.key ?? newKey()
+  if (!attended()) headers['x-unattended'] = '1'
   for (let attempt = 0; ; attempt += 1) {
     if (method !== 'GET') headers['x-csrf-token'] = csrf
     try {

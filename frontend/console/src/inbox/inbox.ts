@@ -21,7 +21,7 @@ const TOGETHER = 120
 const POLL = 15_000
 
 /** `opened` is told of what happens in the conversation that is open. */
-export function useInbox(brandId: number, opened: { id: () => number | null; happened: (one: Happening) => void; anew: () => void }) {
+export function useInbox(brandId: number, opened: { id: () => number | null; happened: (one: Happening) => void; anew: () => void; show: (id: number) => void }) {
   const view = ref<View>('mine')
   const filter = reactive({ skill: '', account: 0, snoozed: '' as '' | 'true' | 'false', search: '' })
   const items = shallowRef<InboxItem[]>([])
@@ -91,7 +91,11 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
     const known = items.value.find((item) => item.id === one.conversation)
     const title = one.kind === 'message' ? `${known?.nickname ?? '粉丝'} 发来消息` : one.state === 'waiting' ? '有粉丝在等待接待' : '新会话已分配给您'
     const shown = new Notification(title, { tag: `conversation-${one.conversation}`, lang: 'zh-CN' })
-    shown.onclick = () => window.focus()
+    shown.onclick = () => {
+      window.focus()
+      opened.show(one.conversation)
+      shown.close()
+    }
   }
 
   async function present() {

@@ -62,8 +62,8 @@ export function useList<K extends ListOperation>(operation: K, filter: () => Giv
     const mine = (running = new AbortController())
     loading.value = true
     error.value = null
-    const asked = filter() as { query?: object }
-    const given = { ...asked, query: { ...asked.query, before } }
+    const asked = filter() as { query?: object; body?: object }
+    const given = asked.body ? { ...asked, body: { ...asked.body, before } } : { ...asked, query: { ...asked.query, before } }
     try {
       const page = (await (ask as (o: Operation, g: unknown, s: object) => Promise<unknown>)(operation, given, {
         signal: mine.signal,
