@@ -2,6 +2,8 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +14,7 @@ from app.server import SERVICES, NotMigratedError, check_clock, check_holidays, 
 from app.services import Services, services
 from app.settings import Settings
 from bot.recovery import resume_abandoned
-from kit.faults import describe
+from kit.tasks import repeat
 from scrm.checkins.cards import JOB as CHECKIN_CARD
 from scrm.members import profiles
 from scrm.migrate import pending
@@ -115,7 +117,9 @@ async def work(settings: Settings, database_url: str) -> None:
             background = [
                 opened.tasks.spawn(opened.directory.watch(), "directory"),
                 opened.tasks.spawn(opened.engine.keep_leases(), "leases"),
-                opened.tasks.spawn(_look_after(opened), "recovery"),
+                opened.tasks.spawn(
+                    repeat(partial(_look_after, opened), LOOK_SECONDS, "recovery did not run"), "recovery"
+                ),
                 opened.tasks.spawn(keep_desk(opened.clock), "desk"),
             ]
             outbox = OutboxWorker(
@@ -126,7 +130,8 @@ async def work(settings: Settings, database_url: str) -> None:
                 opened.tasks,
                 _Counted(),
             )
-            runner = JobRunner(database_url, JobServices(opened.clock, opened), schedules.registry)
+            given = JobServices(opened.clock, opened, outreach_kept=timedelta(days=settings.outreach_days))
+            runner = JobRunner(database_url, given, schedules.registry)
             watched = await _show_health(settings, opened)
             log.info("working")
             try:
@@ -154,13 +159,8 @@ async def _show_health(settings: Settings, opened: Services) -> web.AppRunner:
 
 
 async def _look_after(opened: Services) -> None:
-    """Resume abandoned pushes and measure the outbox, for ever."""
-    while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        try:
-            resumed = await resume_abandoned(opened.directory, opened.engine, opened.clock, opened.tasks)
-            if resumed:
-                log.warning("abandoned pushes resumed", count=len(resumed))
-            metrics.OUTBOX_AGE.set(await oldest_pending(opened.clock.now()))
-        except Exception as error:  # noqa: BLE001  # the database may be away; the next look tries again
-            log.warning("recovery did not run", error=describe(error))
+    """Resume abandoned pushes and measure the outbox."""
+    resumed = await resume_abandoned(opened.directory, opened.engine, opened.clock, opened.tasks)
+    if resumed:
+        log.warning("abandoned pushes resumed", count=len(resumed))
+    metrics.OUTBOX_AGE.set(await oldest_pending(opened.clock.now()))

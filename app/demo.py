@@ -9,12 +9,12 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from app import demo_club, demo_data, demo_desk, demo_people, demo_staff, embedded, logs
+from app import demo_club, demo_data, demo_desk, demo_month, demo_people, demo_staff, embedded, logs
 from app.commands import CommandError, check_free, prepare, run_async
 from app.processes import Child, Processes
 from app.services import Services, services
 from app.settings import Settings, sealer
-from app.wechat import client_of, create_code, publish_menu
+from app.wechat import client_of, create_code, menu_differences, publish_menu
 from kit.clock import SystemClock
 from scrm import db
 from scrm.channels.models import Channel
@@ -112,6 +112,7 @@ async def _prepare(settings: Settings, url: str) -> bool:
         await demo_people.ensure(demo, seal, now)
         await demo_staff.ensure(now)
         await demo_desk.ensure(demo, now)
+        await demo_month.ensure(demo, now)
     return made
 
 
@@ -120,6 +121,7 @@ async def _connect(settings: Settings, url: str) -> None:
     async with services(settings, url) as opened:
         demo, _ = await demo_data.ensure(opened.sealer, opened.clock.now())
         described = demo.data["accounts"]
+        before = {one["appid"]: one["server"] for one in _get(f"{settings.wechat_url}/sim/accounts")}
         for name, account in (("service", demo.service), ("miniprogram", demo.miniprogram)):
             _post(
                 f"{settings.wechat_url}/sim/accounts",
@@ -147,6 +149,11 @@ async def _connect(settings: Settings, url: str) -> None:
                 for n, nickname in enumerate(demo.data["fans"], 1)
             ]
             _post(f"{settings.wechat_url}/sim/fans", {"fans": fans})
+        old_url = before.get(demo.miniprogram.appid)
+        if old_url and old_url != settings.public_url:
+            await demo_data.move(demo, old_url, settings.public_url, opened.clock.now())
+            if await menu_differences(opened, demo.service.id):
+                await publish_menu(opened, account_id=demo.service.id)
         await _at_the_platform(opened, demo)
         await _call_in(opened, demo)
 
@@ -166,14 +173,19 @@ async def _at_the_platform(opened: Services, demo: demo_data.Demo) -> None:
         with path.open("rb") as file:
             media[path.name] = (await client_of(opened, demo.service.id).material.add("image", file))["media_id"]
     await demo_data.write_rules(demo, media, f"{opened.settings.public_url}/assets/demo", opened.clock.now())
-    await publish_menu(opened, account_id=demo.service.id)
+    buttons = demo_data.menu_of(demo, opened.settings.public_url)
+    await publish_menu(opened, account_id=demo.service.id, buttons=buttons)
     # The server looks for new rules every second.
     await asyncio.sleep(2)
 
 
 async def _call_in(opened: Services, demo: demo_data.Demo) -> None:
     """Let people ask for a person, at the phone as anybody does; not again once anybody ever has."""
-    if await db.fetch("SELECT FROM conversation WHERE account_id = $1 LIMIT 1", demo.service.id):
+    called = """
+        SELECT FROM conversation c JOIN fan f ON f.id = c.fan_id
+        WHERE c.account_id = $1 AND f.openid <> ALL($2::text[]) LIMIT 1
+    """
+    if await db.fetch(called, demo.service.id, demo_data.openids(demo.service)):
         return
     callers = demo.data["desk"]["callers"]
     known = {fan["nickname"]: fan["id"] for fan in _get(f"{opened.settings.wechat_url}/sim/fans")}

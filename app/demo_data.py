@@ -28,8 +28,9 @@ from scrm.members.service import link_unionid
 from scrm.menus import service as menus
 from scrm.migrate import ensure_months
 from scrm.points.rulebook import install_preset
-from scrm.pushes.service import Arrival, accept
+from scrm.pushes.service import Accepted, Arrival, accept
 from scrm.replies import service as replies
+from scrm.replies.queries import rules
 
 ASSETS = Path(__file__).parent.parent / "assets" / "demo"
 KNOWLEDGE = ASSETS.parent / "knowledge"
@@ -122,9 +123,35 @@ async def _write(_tx: Transaction, demo: Demo, now: datetime) -> None:
             now=now,
         )
     await install_preset(demo.service.brand_id, "zippo", now, since=now - timedelta(days=DAYS + 1))
-    await menus.define(account_id=demo.service.id, buttons=demo.data["menu"], now=now)
     await set_assistant(brand_id=demo.service.brand_id, data=demo.data["assistant"], now=now)
     await _history(demo, now)
+
+
+def menu_of(demo: Demo, server_url: str) -> list[dict[str, Any]]:
+    """Return the menu's buttons; what an old WeChat opens in place of the mini-program is at `server_url`."""
+    buttons: list[dict[str, Any]] = json.loads(json.dumps(demo.data["menu"]).replace("{server}", server_url))
+    return buttons
+
+
+async def move(demo: Demo, old_url: str, new_url: str, now: datetime) -> None:
+    """Let the menu and the rules, as they are by now, speak of the server at its new address."""
+
+    def moved(said: Any) -> Any:
+        return json.loads(json.dumps(said).replace(f"{old_url}/", f"{new_url}/"))
+
+    if (buttons := await menus.wanted(demo.service.id)) is not None and moved(buttons) != buttons:
+        await menus.define(account_id=demo.service.id, buttons=moved(buttons), now=now)
+    for rule in await rules(demo.service.id):
+        if moved(rule.reply) != rule.reply:
+            await replies.set_rule(
+                account_id=demo.service.id,
+                match=rule.match,
+                pattern=rule.pattern,
+                priority=rule.priority,
+                enabled=rule.enabled,
+                reply=moved(rule.reply),
+                now=now,
+            )
 
 
 async def write_rules(demo: Demo, media: dict[str, str], pictures_url: str, now: datetime) -> None:
@@ -181,7 +208,7 @@ async def _history(demo: Demo, now: datetime) -> None:
     arrivals = [arrival for n in range(MEMBERS) for arrival in _past_of(n, demo, now, chance)]
     arrivals.sort(key=lambda arrival: arrival.received_at)
     for start in range(0, len(arrivals), 200):
-        await _accept(arrivals[start : start + 200])
+        await happened(arrivals[start : start + 200])
     # Every third member also uses the mini-program: one unionid makes the two fans one person.
     for n in range(0, MEMBERS, 3):
         for account in (demo.service, demo.miniprogram):
@@ -193,10 +220,17 @@ async def _history(demo: Demo, now: datetime) -> None:
 
 
 @command
-async def _accept(tx: Transaction, arrivals: list[Arrival]) -> None:
-    await accept(tx.connection, arrivals)
+async def happened(tx: Transaction, arrivals: list[Arrival]) -> list[Accepted]:
+    """Accept pushes of the past."""
+    accepted = await accept(tx.connection, arrivals)
     # The past needs no asking: the platform knows nothing of these fans.
     await tx.connection.execute("DELETE FROM pgqueuer WHERE entrypoint = 'members.profile'")
+    return accepted
+
+
+def openids(account: AccountView) -> list[str]:
+    """Return the openids that the two hundred members have at an account."""
+    return [_openid(account, n) for n in range(MEMBERS)]
 
 
 def _openid(account: AccountView, n: int) -> str:

@@ -40,6 +40,7 @@ async def examine(settings: Settings, url: str) -> list[Finding]:
             else "pages are not built: run `make setup` (the phone page will not open)",
         ),
         _calendar(),
+        _proxies(settings),
     ]
     database = await _database(settings, url)
     found.append(database)
@@ -72,6 +73,13 @@ def _calendar() -> Finding:
     # A word in time, not a fault: awards go on, with weekends only.
     short = workdays.shortage(natural_day(SystemClock().now()))
     return Finding(True, short or f"public holidays are known until {workdays.covered_until()}")
+
+
+def _proxies(settings: Settings) -> Finding:
+    trusted = settings.trusted_proxies
+    if trusted.believes_everybody:
+        return Finding(False, "FENSI_TRUSTED_PROXIES believes everybody: rate limits and the audit trail can be fooled")
+    return Finding(True, f"addresses of visitors are taken from proxies at: {trusted}")
 
 
 async def _database(settings: Settings, url: str) -> Finding:

@@ -25,6 +25,7 @@ from scrm import db
 from scrm.errors import Unavailable
 from scrm.migrate import ensure_months, pending
 from web import metrics
+from web.addresses import PROXIES
 from web.pages import single_page
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,7 @@ def create_app(opened: Services, callback: Callback) -> web.Application:
     """Return the application for opened services. The callback comes without middlewares: it is the hot path."""
     app = web.Application(client_max_size=MAX_BODY)
     app[SERVICES] = opened
+    app[PROXIES] = opened.settings.trusted_proxies
     app.router.add_routes(callback.routes())
     app.router.add_routes(health_routes())
     if ASSETS.is_dir():
@@ -184,7 +186,7 @@ async def listening(
 
     At the end it stops listening, then lets open requests finish: each ends within WeChat's five seconds.
     """
-    callback = Callback(opened.directory, opened.engine, opened.clock, opened.sealer)
+    callback = Callback(opened.directory, opened.engine, opened.clock, opened.sealer, opened.tasks)
     runner = web.AppRunner(
         create_app(opened, callback),
         access_log=None,
@@ -195,7 +197,7 @@ async def listening(
     await runner.setup()
     try:
         assert runner.server is not None  # noqa: S101  # it was just made
-        doors = Doors(callback, runner.server, opened.clock, opened.tasks)
+        doors = Doors(callback, runner.server, opened.clock)
         listener = await asyncio.get_running_loop().create_server(
             doors, host, port, reuse_port=reuse_port, backlog=1024
         )

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kit.seal import Sealer
+from web.addresses import LOOPBACK, Proxies
 
 
 def _http_url(value: str) -> str:
@@ -36,6 +37,12 @@ def _redis_url(value: str | None) -> str | None:
     return value or None
 
 
+def _proxies(value: object) -> object:
+    if isinstance(value, str):
+        return Proxies.parse(value) if value.strip() else LOOPBACK
+    return value
+
+
 class Settings(BaseSettings):
     """What can be set from outside; the field's name in capitals behind FENSI_ is the variable."""
 
@@ -59,6 +66,8 @@ class Settings(BaseSettings):
     simulator_port: int = Field(default=8900, ge=1, le=65535)
     # Where the world reaches this server; for pictures in messages and for what `doctor` tells to set up.
     public_url: Annotated[str, AfterValidator(_http_url)] = "http://127.0.0.1:8300"
+    # Whose X-Forwarded-For is believed: addresses and networks between commas, or `none`. Absent: this machine only.
+    trusted_proxies: Annotated[InstanceOf[Proxies], NoDecode, BeforeValidator(_proxies)] = LOOPBACK
     wechat_url: Annotated[str, AfterValidator(_http_url)] = "https://api.weixin.qq.com"
     # How far a push's timestamp may be from now, seconds.
     wechat_window: int = Field(default=600, ge=60, le=86400)
@@ -66,6 +75,8 @@ class Settings(BaseSettings):
     reply_budget: float = Field(default=4.5, ge=0.1, le=4.9)
     # Seconds a stopping server waits for what it has accepted.
     stop_seconds: float = Field(default=10, ge=0, le=600)
+    # Days for which it is known what was said to whom and why, or why not. The gate itself looks back two.
+    outreach_days: int = Field(default=365, ge=30, le=3650)
     # The language model: an OpenAI-compatible address (…/v1) and a model's name. Without both there is none.
     llm_base_url: Annotated[str | None, AfterValidator(_optional_http_url)] = None
     llm_model: str | None = None

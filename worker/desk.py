@@ -1,11 +1,9 @@
 """Looking after the service desk: every few seconds, what the clock does to conversations."""
 
-import asyncio
-
 import structlog
 
 from kit.clock import Clock
-from kit.faults import describe
+from kit.tasks import repeat
 from scrm.conversations.watching import sweep
 
 log = structlog.get_logger(__name__)
@@ -16,12 +14,10 @@ PAUSE_SECONDS = 2.0
 
 async def keep_desk(clock: Clock, pause: float = PAUSE_SECONDS) -> None:
     """Sweep for ever; any number of workers may."""
-    while True:
-        await asyncio.sleep(pause)
-        try:
-            swept = await sweep(clock.now())
-        except Exception as error:  # noqa: BLE001  # the database may be away; the next sweep tries again
-            log.warning("service desk not swept", error=describe(error))
-            continue
+
+    async def look() -> None:
+        swept = await sweep(clock.now())
         if swept.requeued or swept.overdue or swept.broken:
             log.info("service desk", requeued=swept.requeued, overdue=swept.overdue, broken=swept.broken)
+
+    await repeat(look, pause, "service desk not swept")

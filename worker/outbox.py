@@ -18,8 +18,8 @@ import structlog
 from kit.clock import Clock
 from kit.tasks import Tasks
 from scrm.accounts.service import AccountView
-from scrm.db import GroupCommit
 from scrm.errors import Unavailable
+from scrm.group_commit import GroupCommit
 from scrm.outreach import service as outreach
 from scrm.outreach.ports import Delivery, Messenger, Outcome, Sender
 from scrm.outreach.service import Outgoing

@@ -1,7 +1,8 @@
 """What runs when: the worker's own jobs and their times, which are Shanghai's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 from kit.clock import Clock
@@ -11,6 +12,7 @@ from scrm.assistant import budgets
 from scrm.jobs import prune_log
 from scrm.members import erasing
 from scrm.migrate import ensure_months
+from scrm.outreach import pruning
 from scrm.points import ledger, maturing
 from scrm.pushes import service as pushes
 from scrm.staff import lockout, sessions
@@ -29,6 +31,10 @@ class Services:
     """What the jobs below need besides the database."""
 
     clock: Clock
+    # How long what was said, and why, is known.
+    outreach_kept: timedelta = field(default=timedelta(days=365), kw_only=True)
+    # How long one job works at a batch before another goes on.
+    slice_seconds: float = field(default=20.0, kw_only=True)
 
 
 registry: Registry[Services] = Registry()
@@ -46,6 +52,15 @@ async def prune_pushes(_payload: dict[str, Any], services: Services) -> None:
     before = services.clock.now() - PUSHES_KEPT
     while await pushes.prune(before=before, limit=BATCH) == BATCH:
         pass
+
+
+@registry.job("outreach.prune", timeout=600)
+async def prune_outreach(_payload: dict[str, Any], services: Services) -> None:
+    """Forget messages that came to their end, and decisions, after a year or as long as it is set."""
+    before = services.clock.now() - services.outreach_kept
+    pruned = await pruning.prune(before=before)
+    while pruned.next is not None:
+        pruned = await pruning.prune(before=before, after=pruned.next)
 
 
 @registry.job("jobs.prune_log", timeout=300)
@@ -105,9 +120,16 @@ async def forget_model_calls(_payload: dict[str, Any], services: Services) -> No
 
 @registry.job(batches.JOB, timeout=600)
 async def tag_batch(payload: dict[str, Any], services: Services) -> None:
-    """Put a tag on everybody of a batch, take it off, or undo that; begun again it goes on where it was."""
+    """Put a tag on everybody of a batch, take it off, or undo that; begun again it goes on where it was.
+
+    After a while the next job goes on: a batch of millions takes longer than any timeout, and a job that was under way
+    at three crashes would be held as their cause.
+    """
+    until = monotonic() + services.slice_seconds
     while await batches.work_some(batch_id=payload["batch"], now=services.clock.now()):
-        pass
+        if monotonic() >= until:
+            await batches.go_on(batch_id=payload["batch"])
+            return
 
 
 @registry.job("staff.forget_sessions", timeout=300)
@@ -122,6 +144,7 @@ async def forget_staff_sessions(_payload: dict[str, Any], services: Services) ->
 
 registry.schedule("20 3 * * *", "timeline.months")
 registry.schedule("40 * * * *", "pushes.prune")
+registry.schedule("5 4 * * *", "outreach.prune")
 registry.schedule("50 3 * * *", "jobs.prune_log")
 registry.schedule("* * * * *", "points.mature")
 registry.schedule("10 * * * *", "points.expire")

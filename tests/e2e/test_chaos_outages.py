@@ -262,7 +262,7 @@ async def test_redis_killed_and_back(
             pushed = await whom.text(shop.account, "手册")
             assert (pushed.outcome, pushed.attempts) == ("replied", 1), text
             assert pushed.ms < 1000, text
-            await until(lambda: heard(shop, whom, before + 2), 10, f"{text}: both parts of the answer")
+            await until(lambda: heard(shop, whom, before + 2), 30, f"{text}: both parts of the answer")
             assert "".join(shop.heard(whom)[before:]) == MANUAL, text
 
         await all_is_well("with Redis", fan)

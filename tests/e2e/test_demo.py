@@ -1,6 +1,8 @@
 """The demo as `make demo` starts it: its people reach each other, and each text is answered by whom it is due to."""
 
 import csv
+import json
+import re
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -112,6 +114,10 @@ async def desk_rows() -> list[tuple[str, str, str, bool, int]]:
     return [(row["last_line"], row["state"], row["skill"], row["later"], row["notes"]) for row in rows]
 
 
+async def nobody_waits() -> bool:
+    return all(state != "waiting" for _, state, *_ in await desk_rows())
+
+
 async def test_the_demo_its_desk_and_the_order_of_answers(demo: Demo) -> None:
     await demo.start()
     story = demo_data.read()
@@ -136,11 +142,23 @@ async def test_the_demo_its_desk_and_the_order_of_answers(demo: Demo) -> None:
     answered = Phone(demo, f"phone/api/threads/{appid}/{people['何先生']}")
     await until(lambda: said(answered, callers[0]["answered"]), what="the answer of the staff arrives")
 
+    assert await addresses(demo) == {f"http://127.0.0.1:{demo.ports['port']}"}
     await demo.stop()
+    demo.ports["port"] = str(free_port())
     await demo.start()
+    assert await addresses(demo) == {f"http://127.0.0.1:{demo.ports['port']}"}, "it moved, and all that names it"
     assert await demo.people() == people
     assert await desk_rows() == waiting, "a second start adds nothing"
     await answers_in_order(Phone(demo, f"phone/api/threads/{appid}/{people['小明']}"))
+
+
+async def addresses(demo: Demo) -> set[str]:
+    """Return every address of a server that the menu at the platform and the rules name."""
+    rules = await scrm_db.fetch("SELECT reply::text FROM reply_rule")
+    spoken = json.dumps([one["menu"] for one in await demo.call("sim/accounts")]) + "".join(
+        one["reply"] for one in rules
+    )
+    return set(re.findall(r"http://[\w.]+:\d+", spoken))
 
 
 async def said(phone: Phone, text: str) -> bool:
@@ -168,6 +186,7 @@ async def answers_in_order(ming: Phone) -> None:
     li_na = await staff_by_login("li.na")
     assert li_na is not None
     await desk.heartbeat(staff_id=li_na.id, now=SystemClock().now())
+    await until(nobody_waits, what="who came before is given to her")
     assert await ming.says("人工") == words.DEFAULTS["connected"]
     for text in (known, asked, unknown, "兴趣", "帮助"):
         await ming.tells(text)

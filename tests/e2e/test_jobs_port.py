@@ -7,14 +7,15 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
+from croniter import croniter  # type: ignore[import-untyped]  # publishes no types
 from pgqueuer.db import AsyncpgDriver
 
-from kit.clock import ManualClock
+from kit.clock import SHANGHAI, ManualClock
 from scrm import db as scrm_db
 from scrm.jobs import enqueue, queries
 from tests.conftest import START
@@ -182,7 +183,8 @@ async def test_a_job_of_a_killed_worker_is_run_once_more_by_another(database_url
             first.kill()
             killed_at = asyncio.get_running_loop().time()
             await ran.until("interrupted ended")
-            assert asyncio.get_running_loop().time() - killed_at <= lease + 2
+            # Far from the fifteen seconds that a lease has unless told otherwise, also on a busy machine.
+            assert asyncio.get_running_loop().time() - killed_at <= lease + 8
             assert await ran.steps("interrupted") == [
                 ("began", first.pid),
                 ("began", second.pid),
@@ -195,11 +197,11 @@ async def test_a_job_of_a_killed_worker_is_run_once_more_by_another(database_url
 
 async def test_two_workers_run_a_long_job_once_and_tick_together(database_url: str, ran: Ran) -> None:
     every_two_seconds = "* * * * * */2"
+    began_at = asyncio.get_running_loop().time()
     async with (
         process(database_url, ran, lease=1, cron=every_two_seconds) as one,
         process(database_url, ran, lease=1, cron=every_two_seconds) as two,
     ):
-        began_at = asyncio.get_running_loop().time()
         await ask("slow", {"label": "long", "seconds": 4})
         await ran.until("long ended")
         await ran.until("tick ended", 2)
@@ -209,8 +211,7 @@ async def test_two_workers_run_a_long_job_once_and_tick_together(database_url: s
         took = asyncio.get_running_loop().time() - began_at
     steps = await ran.steps("long")
     assert [what for what, _ in steps] == ["began", "ended"]
-    # The first one may have ticked before the clock of this test was started.
-    assert 2 <= len(await ran.steps("tick")) <= took / 2 + 2
+    assert 2 <= len(await ran.steps("tick")) <= took / 2 + 1
 
 
 async def test_on_sigterm_a_running_job_ends_or_is_given_back(database_url: str, ran: Ran) -> None:
@@ -226,7 +227,7 @@ async def test_on_sigterm_a_running_job_ends_or_is_given_back(database_url: str,
         await ask("slow", {"label": "endless", "seconds": 60})
         await ran.until("endless began")
         hasty.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(hasty.wait(), 5) == 0
+        assert await asyncio.wait_for(hasty.wait(), 20) == 0  # not sixty
     assert await ran.steps("endless") == [("began", hasty.pid)]
     assert await waiting() == [("slow", "queued", 1)]
     assert await scrm_db.fetch("SELECT FROM pgqueuer WHERE execute_after <= now()")  # by whoever comes next
@@ -234,6 +235,7 @@ async def test_on_sigterm_a_running_job_ends_or_is_given_back(database_url: str,
 
 async def test_schedules_are_read_in_shanghai_and_wait_for_their_time(database_url: str) -> None:
     stop = asyncio.Event()
+    began = datetime.now(SHANGHAI)
     runner = JobRunner(database_url, Services(ManualClock(START)), schedules.registry)
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         group.create_task(runner.run(stop))
@@ -245,7 +247,10 @@ async def test_schedules_are_read_in_shanghai_and_wait_for_their_time(database_u
     at = {row["entrypoint"]: row["next_run"].strftime("%H:%M") for row in rows}
     assert set(at) == {name for _, name in schedules.registry.schedules}
     assert (at["timeline.months"], at["jobs.prune_log"]) == ("19:20", "19:50")  # 03:20 and 03:50 in Shanghai
-    assert await waiting() == []
+    # Some have a moment every minute, which may have come meanwhile.
+    ended = datetime.now(SHANGHAI)
+    came = {name for cron, name in schedules.registry.schedules if croniter(cron, began).get_next(datetime) <= ended}
+    assert {name for name, _, _ in await waiting()} <= came
 
 
 async def test_the_workers_own_jobs_do_what_they_say() -> None:

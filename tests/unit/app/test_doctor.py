@@ -20,6 +20,7 @@ from scrm.menus import service as menus
 from simulator.server import SimulatorServer
 from simulator.testing import running
 from simulator.world import Account
+from web.addresses import Proxies
 
 KEY = "the key of the doctor's tests"
 MENU = [{"name": "积分", "type": "click", "key": "points"}, {"name": "官网", "type": "view", "url": "http://x"}]
@@ -106,6 +107,11 @@ async def test_the_key_on_this_machine_only_is_a_complaint_where_the_database_is
     said = await clinic.complaints(secret_key=None)
     assert said[0].startswith("FENSI_SECRET_KEY is not set: secrets are sealed with a key in ")
     assert said[1:] == ["FENSI_SECRET_KEY is not the one the accounts were added with: their secrets stay shut"]
+
+
+async def test_proxies_that_are_everybody_are_a_complaint(clinic: Clinic) -> None:
+    (line,) = await clinic.complaints(trusted_proxies=Proxies.parse("10.0.0.0/8, ::/0"))
+    assert line == "FENSI_TRUSTED_PROXIES believes everybody: rate limits and the audit trail can be fooled"
 
 
 async def test_an_empty_house_is_told_the_next_step(empty_database_url: str, database_url: str, tmp_path: Path) -> None:

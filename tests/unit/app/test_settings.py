@@ -42,6 +42,20 @@ def test_variables_win_over_the_env_file_and_empty_means_absent(monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
+    ("value", "trusted"),
+    [
+        ("", "127.0.0.0/8, ::1/128"),
+        ("none", "none"),
+        ("10.0.0.7", "10.0.0.7/32"),
+        (" 10.1.2.3/8 ,fd00::/8", "10.0.0.0/8, fd00::/8"),
+    ],
+)
+def test_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch, value: str, trusted: str) -> None:
+    monkeypatch.setenv("FENSI_TRUSTED_PROXIES", value)
+    assert str(load().trusted_proxies) == trusted
+
+
+@pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         ("PORT", "eighty", "Input should be a valid integer"),
@@ -52,6 +66,8 @@ def test_variables_win_over_the_env_file_and_empty_means_absent(monkeypatch: pyt
         ("WECHAT_URL", "https://", "must be an http:// or https:// address"),
         ("SECRET_KEY", "hunter2", "String should have at least 16 characters"),
         ("REPLY_BUDGET", "5", "Input should be less than or equal to 4.9"),
+        ("TRUSTED_PROXIES", "10.0.0.1, hunter2", "must be addresses or networks such as 10.0.0.0/8"),
+        ("OUTREACH_DAYS", "29", "Input should be greater than or equal to 30"),
         ("LOG_LEVEL", "loud", "Input should be 'debug', 'info', 'warning' or 'error'"),
     ],
 )
