@@ -7,7 +7,6 @@ first byte on and for good. So the rules of HTTP are aiohttp's, and no request i
 """
 
 import asyncio
-import contextlib
 import re
 import socket
 from email.utils import formatdate
@@ -20,6 +19,7 @@ from aiohttp import web
 from bot.callback import Answer, Callback
 from bot.normalise import MAX_BODY
 from kit.clock import Clock
+from kit.tasks import set_within
 from web.problems import REQUEST_ID
 
 # Longer than the connections of proxies in front of us may idle (nginx and cloud balancers: 60 s), so that it is they
@@ -76,8 +76,7 @@ class Doors:
         for door in list(self.open):
             door.close_if_idle(self.loop.time())
         if self.busy:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.quiet.wait(), seconds)
+            await set_within(self.quiet, seconds)
 
     def _sweep(self) -> None:
         """Close what has been idle: whoever connects and says nothing must not use our sockets up."""

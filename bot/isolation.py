@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from kit.clock import Clock
+from kit.tasks import set_within
 from scrm.pushes import service as pushes
 
 # How long a worker may be silent before its pushes and turns are taken over; renewed every third of it.
@@ -34,9 +35,7 @@ class Turns:
                 if await pushes.take_turn(fan_id, key, now=now, lease_until=now + LEASE):
                     return
                 given_back.clear()
-                try:
-                    await asyncio.wait_for(given_back.wait(), pause)
-                except TimeoutError:
+                if not await set_within(given_back, pause):
                     pause = min(pause * 1.5, 0.25)
         finally:
             waiting.discard(given_back)

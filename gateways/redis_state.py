@@ -162,24 +162,34 @@ class RedisState:
     @contextmanager
     def _asking(self) -> Iterator[Redis]:
         check_network_allowed("redis")
-        with _as_unavailable():
+        with _fence():
             yield self._redis
 
 
 async def _messages(pubsub: PubSub) -> AsyncIterator[str]:
     while True:
-        with _as_unavailable():
+        with _fence():
             message: dict[str, Any] | None = await pubsub.get_message(ignore_subscribe_messages=True, timeout=None)
         if message is not None:
             yield message["data"]
 
 
 @contextmanager
-def _as_unavailable() -> Iterator[None]:
+def _fence() -> Iterator[None]:
+    """Turn the errors of Redis into StateUnavailable, and give back a cancellation that redis-py has lost.
+
+    It writes by asyncio.wait_for, which in Python 3.11 loses one that arrives together with what it waits for:
+    a task cancelled just then would go on, and whoever awaits its end would wait for ever.
+    """
+    task = asyncio.current_task()
+    cancelled_before = task.cancelling() if task else 0
     try:
         yield
     except (RedisError, OSError) as error:
         raise StateUnavailable(f"redis: {type(error).__name__}") from None
+    finally:
+        if task and task.cancelling() > cancelled_before:
+            raise asyncio.CancelledError
 
 
 def _milliseconds(ttl: float | None) -> int | None:

@@ -53,6 +53,18 @@ class Tasks:
             log.error("background task failed", task=task.get_name(), error=describe(error))
 
 
+async def set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait until `event` is set, at most `seconds`; return whether it is.
+
+    Not by asyncio.wait_for: in Python 3.11 that loses a cancellation which arrives together with what it waits for.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
 async def repeat(
     work: Callable[[], Awaitable[object]],
     every_seconds: float,

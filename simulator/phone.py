@@ -174,7 +174,8 @@ async def stream(request: web.Request) -> web.StreamResponse:
         await response.write(_sse("thread", wechat.state(thread)))
         while True:
             try:
-                event, data = await asyncio.wait_for(queue.get(), KEEPALIVE)
+                async with asyncio.timeout(KEEPALIVE):
+                    event, data = await queue.get()
             except TimeoutError:
                 await response.write(b": \n\n")
             else:

@@ -15,6 +15,7 @@ import structlog
 from pgqueuer.core.tm import TaskManager
 from pgqueuer.ports.driver import Driver, NotifyCallback
 
+from kit.tasks import set_within
 from scrm.db import AWAY, Connection, credentials
 
 log = structlog.get_logger(__name__)
@@ -96,8 +97,7 @@ class Link(Driver):
                         log.warning("database lost, reconnecting", link=self._name, error=type(error).__name__)
                     if self._stop.is_set():
                         raise Stopping("the database is away") from error
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), pause)
+                await set_within(self._stop, pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _open(self) -> Connection:

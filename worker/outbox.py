@@ -16,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from kit.clock import Clock
-from kit.tasks import Tasks
+from kit.tasks import Tasks, set_within
 from scrm.accounts.service import AccountView
 from scrm.errors import Unavailable
 from scrm.group_commit import GroupCommit
@@ -102,9 +102,7 @@ class OutboxWorker:
                         recover_at = monotonic() + self._lease.total_seconds() / 6
                     if await self._claim():
                         continue
-                    try:
-                        await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
-                    except TimeoutError:
+                    if not await set_within(self._wake, POLL_SECONDS):
                         # Notices a lost connection, and waits here while the database is away.
                         await link.execute("SELECT 1")
         finally:

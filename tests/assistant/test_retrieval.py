@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tortoise.context import TortoiseContext
 
-from kit.tasks import Tasks
+from kit.tasks import Tasks, set_within
 from scrm.assistant import knowledge, vectors
 from scrm.assistant.content import Content
 from scrm.assistant.grams import Synonyms, grams
@@ -217,10 +217,10 @@ class TestCovering:
         await fetch("ALTER TABLE knowledge_entry RENAME TO gone")
         watching = tasks.spawn(library.watch(0.01), "watching")
         try:
-            await asyncio.wait_for(library.failed.wait(), 10)
+            assert await set_within(library.failed, 10)
             await fetch("ALTER TABLE gone RENAME TO knowledge_entry")
             await shelf.publish("问题")
-            await asyncio.wait_for(library.seen.wait(), 10)
+            assert await set_within(library.seen, 10)
         finally:
             watching.cancel()
 

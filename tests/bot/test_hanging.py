@@ -39,7 +39,8 @@ async def test_recovery_does_not_wait_for_what_it_resumes(own_house: House, desk
     await first.die()
     clock.advance(seconds=LEASE.total_seconds() + PATIENCE.total_seconds() + 1)
     mine = (await house.server(desk.router)).services
-    started = await asyncio.wait_for(resume_abandoned(mine.directory, mine.engine, mine.clock, mine.tasks), 10)
+    async with asyncio.timeout(10):
+        started = await resume_abandoned(mine.directory, mine.engine, mine.clock, mine.tasks)
     assert len(started) == 1
     await desk.begun("慢", times=2)
     desk.open("慢")

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from kit.clock import SystemClock
 from kit.memory_state import MemoryState
+from kit.tasks import set_within
 from scrm.errors import Forbidden, NotFound, Unavailable
 from tests.api.conftest import NO_LIMITS
 from tests.factories import SEALER
@@ -115,7 +116,7 @@ async def test_a_browser_that_has_gone_ends_the_generator() -> None:
     studio = Studio()
     async with studio.opened() as answer:
         answer.close()
-        await asyncio.wait_for(studio.ended.wait(), 5)
+        assert await set_within(studio.ended, 30)
 
 
 @dataclass(frozen=True)

@@ -227,7 +227,8 @@ async def test_on_sigterm_a_running_job_ends_or_is_given_back(database_url: str,
         await ask("slow", {"label": "endless", "seconds": 60})
         await ran.until("endless began")
         hasty.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(hasty.wait(), 20) == 0  # not sixty
+        async with asyncio.timeout(20):  # not sixty
+            assert await hasty.wait() == 0
     assert await ran.steps("endless") == [("began", hasty.pid)]
     assert await waiting() == [("slow", "queued", 1)]
     assert await scrm_db.fetch("SELECT FROM pgqueuer WHERE execute_after <= now()")  # by whoever comes next
