@@ -5,11 +5,11 @@ docs/subsystems/callback.md, each with the test that proves it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -32,8 +32,6 @@ from scrm.pushes.service import Accepted, State
 from web import metrics
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 # WeChat hangs up after 5 s; what is left after these is the way there and back.
 BUDGET_SECONDS = 4.5
@@ -197,36 +195,31 @@ class Engine:
 
     async def _answered_elsewhere(self, push: Underway, accepted: Accepted) -> Reply | None:
         """Find the answer of a push that another process accepted, or take it over when that one died."""
-        key, arrived, pause = push.key, push.arrived, 0.01
+        try:
+            async with asyncio.timeout(self._intake.left(push.arrived)):
+                found = await self._found_or_taken_over(push.key)
+        except TimeoutError:
+            # It is stored, so nobody needs to bring it again: what is said to it leaves by the door out.
+            return None
+        if not isinstance(found, pushes.Abandoned):
+            return read_answer(found.answer) if found and found.state != "late" else None
+        job = Job(
+            push.served, push.message, push.key, accepted.fan_id, accepted.member_id, found.attempts, passive=True
+        )
+        return await self._work_in_time(job, push.arrived)
+
+    async def _found_or_taken_over(self, key: UUID) -> State | pushes.Abandoned | None:
+        """Wait until a push has come to its end, or is ours to work on; None when it is no longer kept."""
+        pause = 0.01
         while True:
-            state = await self._in_time(self._look.submit(key), arrived)
-            if state is None or state.state in {"late", "failed"}:
-                return read_answer(state.answer) if state and state.state == "failed" else None
-            if state.state == "answered":
-                return read_answer(state.answer)
+            state = await self._look.submit(key)
+            if state is None or state.state != "running":
+                return state
             now = self._clock.now()
-            taken = []
-            if pause > 0.1:
-                taken = await self._in_time(
-                    pushes.take_over(now=now, lease_until=now + LEASE, key=key, limit=1), arrived
-                )
-            if taken:
-                job = Job(
-                    push.served, push.message, key, accepted.fan_id, accepted.member_id, taken[0].attempts, passive=True
-                )
-                return await self._work_in_time(job, arrived)
-            if self._intake.left(arrived) <= pause:
-                return None
+            if pause > 0.1 and (taken := await pushes.take_over(now=now, lease_until=now + LEASE, key=key, limit=1)):
+                return taken[0]
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.2)
-
-    async def _in_time(self, work: Awaitable[T], arrived: float) -> T:
-        """Await the database no longer than the platform waits for us; raises Unavailable."""
-        try:
-            async with asyncio.timeout(self._intake.left(arrived)):
-                return await work
-        except TimeoutError:
-            raise Unavailable(code="too_slow") from None
 
     async def keep_leases(self) -> None:
         """Renew the leases of what this process works on, for ever."""

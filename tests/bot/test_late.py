@@ -10,9 +10,10 @@ from bot.late import BEHIND
 from bot.replies import TEXT_LIMIT, Reply, TextReply, TransferReply
 from bot.router import Context
 from handlers import ROUTERS
+from scrm.db import transaction
 from tests.bot.desk import Desk, quick
 from tests.bot.house import House, until
-from tests.bot.metered import counted
+from tests.bot.metered import counted, reading
 from tests.bot.platform import Account
 
 BUDGET = 1.5  # on a busy machine accepting a push, at a server that has just started, takes some of it
@@ -56,6 +57,31 @@ async def test_a_slow_answer_becomes_a_customer_service_message(house: House, de
     assert (row["state"], row["answer"], row["reason"]) == ("late", None, "")
     assert [(await push.to(server)).raw for server in (here, elsewhere)] == [b"success"] * 2
     assert await house.outbox(account) == [text_body("答慢")]
+    assert desk.log == [("begun", "慢"), ("ended", "慢")]
+
+
+async def test_a_repetition_that_cannot_look_in_time_is_not_asked_for_again(own_house: House, desk: Desk) -> None:
+    """The push is stored, and somebody works on it: asking once more could only show the fan an error."""
+    account = await own_house.account()
+    here, elsewhere = await own_house.server(desk.router), await own_house.server(desk.router, budget=BUDGET)
+    await follow(account, here)
+    await follow(account, elsewhere, "oOther")
+    desk.close("慢")
+    push = account.text("oFan", "慢")
+    first = asyncio.ensure_future(push.to(here))
+    await desk.begun("慢")
+    found = reading("fensi_push_duplicates_total")
+    repetition = asyncio.ensure_future(push.to(elsewhere))
+
+    async def known() -> bool:
+        return reading("fensi_push_duplicates_total") > found
+
+    await until(known)
+    async with transaction() as tx:
+        await tx.connection.execute("LOCK TABLE push")
+        assert (await repetition).raw == b"success"
+    desk.open("慢")
+    assert (await first).text == "答慢"
     assert desk.log == [("begun", "慢"), ("ended", "慢")]
 
 
