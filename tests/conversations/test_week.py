@@ -20,10 +20,11 @@ from tortoise.context import TortoiseContext
 from kit.clock import SHANGHAI
 from kit.ids import key_of
 from scrm.conversations import closing, desk, lines, service
+from scrm.conversations.service import Handoff
 from scrm.conversations.shifts import ShiftView, on_duty
 from scrm.conversations.watching import sweep
 from scrm.db import fetch
-from scrm.errors import Conflict
+from scrm.errors import Conflict, Unavailable
 from scrm.members.queries import FanView
 from scrm.outreach import service as outreach
 from tests.conversations.office import Office, open_office
@@ -367,7 +368,15 @@ async def test_two_hundred_ask_at_once_and_nobody_is_turned_away(db: TortoiseCon
     office = await open_office()
     staff = [await office.seat(20) for _ in range(10)]
     fans = [await office.fan("人工") for _ in range(200)]
-    told = await asyncio.gather(*(office.asks(fan, 1) for fan in fans))
+
+    async def asks(fan: FanView) -> Handoff:
+        # On a busy machine the last wait too long for a connection; then the platform brings their push again.
+        for _ in range(2):
+            with suppress(Unavailable):
+                return await office.asks(fan, 1, asked_by=key_of("ask", fan.id))
+        return await office.asks(fan, 1, asked_by=key_of("ask", fan.id))
+
+    told = await asyncio.gather(*map(asks, fans))
     assert {one.state for one in told} <= {"waiting", "staff"}
     assert all(one.says for one in told)
     await sweep(office_now())

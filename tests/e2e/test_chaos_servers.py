@@ -73,7 +73,7 @@ async def test_three_hundred_fans_two_servers_and_one_of_them_killed(
     rng = random.Random(20261122)
     await make_welcomes_shuttable()
     # Less than WeChat waits, and enough for a busy machine to accept what 300 send at once.
-    budget = "2"
+    budget = "4"
     one = await fensi.serve(reply_budget=budget)
     two = await fensi.serve(reply_budget=budget)
     worker = await fensi.work()
