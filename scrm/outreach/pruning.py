@@ -21,8 +21,8 @@ async def prune(
 ) -> Pruned:
     """Forget the oldest decisions, with their messages, that were over before a moment; at most `limit` are looked at.
 
-    What is under way or planned stays, however old. So does what staff said in a conversation: its words stand
-    nowhere else, and they stay as long as the conversation does. `before` has to be further back than the counts of
+    What is under way or planned stays, however old. So does what was said for the staff (purpose "service"): a
+    conversation's words stand nowhere else, and they stay as long as it does. `before` has to be further back than the counts of
     the gate (scrm.outreach.windows.LONGEST), and than whoever might ask for a message again under its key. Call it
     with `next` until that is None.
     """
@@ -32,9 +32,8 @@ async def prune(
         SELECT d.id, d.decided_at, o.id AS message,
                (o.id IS NULL OR o.state IN ('sent', 'refused', 'failed', 'unknown')
                 AND coalesce(o.sent_at, greatest(o.created_at, o.due_at)) < $1)
-               AND m.key IS NULL AS over
+               AND d.purpose <> 'service' AS over
         FROM outreach_decision d LEFT JOIN outbox o ON o.decision_id = d.id
-        LEFT JOIN conversation_message m ON m.key = d.key -- scrm.conversations.lines
         WHERE d.decided_at < $1
           AND (d.decided_at, d.id) > (coalesce($2::timestamptz, '-infinity'::timestamptz), $3::bigint)
         ORDER BY d.decided_at, d.id LIMIT $4

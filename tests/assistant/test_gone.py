@@ -22,11 +22,11 @@ RETURNS = "签收后 7 天内可以退货，商品需保持完好。运费由本
 WORD = "银针寿眉"
 
 
-@pytest.mark.parametrize("budget", [4.5, 0.3], ids=["in time", "late"])
+@pytest.mark.parametrize("budget", [4.5, 1.0], ids=["in time", "late"])
 async def test_the_model_is_still_writing(shop: Shop, budget: float, capsys: pytest.CaptureFixture[str]) -> None:
     shop.shelf.put(shop.brand_id, "article", "售后服务", RETURNS)
     await shop.serve(budget=budget)
-    shop.fault(delay=1.0)
+    shop.fault(delay=2.0)
     fan = await shop.fan()
     known = await shop.house.fan(shop.account, fan.openid(shop.at))
     assert known is not None

@@ -37,6 +37,8 @@ from worker.outbox import OutboxWorker
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
+# A budget in seconds that is over soon, in which a busy machine still accepts a push.
+BRIEF = 1.5
 SECRET_KEY = "the key of the tests, long enough"
 TOKEN = "callbacktoken"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"

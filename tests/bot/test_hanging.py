@@ -9,7 +9,7 @@ from bot.router import Context
 from handlers.fallback import APOLOGY
 from kit.clock import ManualClock
 from tests.bot.desk import Desk
-from tests.bot.house import House
+from tests.bot.house import BRIEF, House
 
 
 async def _hang(_context: Context) -> Reply:
@@ -32,7 +32,7 @@ async def test_a_handler_that_hangs_is_given_up_and_the_next_message_answered(ho
 async def test_recovery_does_not_wait_for_what_it_resumes(own_house: House, desk: Desk, clock: ManualClock) -> None:
     house = own_house
     account = await house.account()
-    first = await house.server(desk.router, budget=0.6)
+    first = await house.server(desk.router, budget=BRIEF)
     desk.close("慢")
     push = account.text("oFan", "慢")
     await push.to(first)

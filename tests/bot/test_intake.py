@@ -19,7 +19,7 @@ from kit.clock import ManualClock
 from kit.tasks import Tasks
 from scrm.pushes.service import Accepted
 from tests.bot.desk import Desk, quick
-from tests.bot.house import House
+from tests.bot.house import BRIEF, House
 from tests.bot.test_door import connected, request
 
 ANSWERS = quick(你好=TextReply("您好"))
@@ -44,22 +44,22 @@ def nothing_is_stored(house: House) -> AbstractAsyncContextManager[None]:
 async def test_each_is_refused_when_its_own_time_is_over(own_house: House) -> None:
     house = own_house
     account = await house.account()
-    server = await house.server(ANSWERS, budget=0.6)
+    server = await house.server(ANSWERS, budget=BRIEF)
     async with nothing_is_stored(house), asyncio.TaskGroup() as group:
         first = group.create_task(account.text("oFan", "你好").to(server))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(BRIEF / 2)
         behind = group.create_task(account.text("oFan", "你好").to(server))
         other = group.create_task(account.text("oOther", "你好").to(server))
     for answer in (first.result(), behind.result(), other.result()):
         assert (answer.status, answer.raw) == (503, b"too_slow")
-        assert 0.6 <= answer.seconds < 0.85
+        assert BRIEF <= answer.seconds < BRIEF * 1.4
     assert (await account.text("oFan", "你好").to(server)).text == "您好"
 
 
 async def test_the_same_push_twice_is_refused_twice(own_house: House) -> None:
     house = own_house
     account = await house.account()
-    server = await house.server(ANSWERS, budget=0.5)
+    server = await house.server(ANSWERS, budget=BRIEF)
     push = account.text("oFan", "你好")
     async with nothing_is_stored(house):
         answers = await asyncio.gather(push.to(server), push.to(server))
@@ -72,21 +72,21 @@ async def test_who_began_earlier_is_refused_earlier_though_it_stands_behind(own_
     """A push whose body comes slowly: its time runs from its first byte on."""
     house = own_house
     account = await house.account()
-    server = await house.server(ANSWERS, budget=1.0)
+    server = await house.server(ANSWERS, budget=BRIEF)
     loop = asyncio.get_running_loop()
     async with nothing_is_stored(house), connected(server) as slow, connected(server) as quick_one:
         whole, began = request(account), loop.time()
         slow.writer.write(whole[:-5])
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(BRIEF / 2)
         quick_one.writer.write(request(account))
         await asyncio.sleep(0.2)
         slow.writer.write(whole[-5:])
         status, _, body = await slow.answer()
         assert (status, body) == ("HTTP/1.1 503 Service Unavailable", b"too_slow")
-        assert 1.0 <= loop.time() - began < 1.4
+        assert BRIEF <= loop.time() - began < BRIEF * 1.4
         status, _, body = await quick_one.answer()
         assert (status, body) == ("HTTP/1.1 503 Service Unavailable", b"too_slow")
-        assert 1.5 <= loop.time() - began < 1.9
+        assert BRIEF * 1.5 <= loop.time() - began < BRIEF * 1.9
     async with connected(server) as line:
         assert (await line.ask(request(account)))[0] == "HTTP/1.1 200 OK"
 

@@ -12,11 +12,9 @@ from bot.router import Context
 from handlers import ROUTERS
 from scrm.db import transaction
 from tests.bot.desk import Desk, quick
-from tests.bot.house import House, until
+from tests.bot.house import BRIEF, House, until
 from tests.bot.metered import counted, reading
 from tests.bot.platform import Account
-
-BUDGET = 1.5  # on a busy machine accepting a push, at a server that has just started, takes some of it
 
 
 def text_body(content: str) -> dict[str, Any]:
@@ -35,7 +33,7 @@ async def follow(account: Account, server: Any, openid: str = "oFan") -> None:
 
 async def test_a_slow_answer_becomes_a_customer_service_message(house: House, desk: Desk) -> None:
     account = await house.account()
-    here, elsewhere = [await house.server(desk.router, budget=BUDGET) for _ in range(2)]
+    here, elsewhere = [await house.server(desk.router, budget=BRIEF) for _ in range(2)]
     await follow(account, here)
     desk.close("慢")
     push = account.text("oFan", "慢")
@@ -45,7 +43,7 @@ async def test_a_slow_answer_becomes_a_customer_service_message(house: House, de
     ):
         answer = await push.to(here)
         assert answer.raw == b"success"
-        assert BUDGET <= answer.seconds < BUDGET + 2
+        assert BRIEF <= answer.seconds < BRIEF + 2
         assert ("cancelled", "慢") not in desk.log
         # Nothing was said yet, and a repetition does not begin it again.
         assert await house.outbox(account) == []
@@ -63,7 +61,7 @@ async def test_a_slow_answer_becomes_a_customer_service_message(house: House, de
 async def test_a_repetition_that_cannot_look_in_time_is_not_asked_for_again(own_house: House, desk: Desk) -> None:
     """The push is stored, and somebody works on it: asking once more could only show the fan an error."""
     account = await own_house.account()
-    here, elsewhere = await own_house.server(desk.router), await own_house.server(desk.router, budget=BUDGET)
+    here, elsewhere = await own_house.server(desk.router), await own_house.server(desk.router, budget=BRIEF)
     await follow(account, here)
     await follow(account, elsewhere, "oOther")
     desk.close("慢")
@@ -87,7 +85,7 @@ async def test_a_repetition_that_cannot_look_in_time_is_not_asked_for_again(own_
 
 async def test_messages_that_had_to_wait_for_a_slow_one_are_all_answered(house: House, desk: Desk) -> None:
     account = await house.account()
-    servers = [await house.server(desk.router, budget=BUDGET) for _ in range(2)]
+    servers = [await house.server(desk.router, budget=BRIEF) for _ in range(2)]
     await follow(account, servers[0])
     texts = ["一", "二", "三"]
     desk.close(*texts)
@@ -110,7 +108,7 @@ async def test_a_late_failure_says_sorry_by_the_door_out(house: House, desk: Des
     desk.acts["坏"] = breaks
     desk.close("坏")
     account = await house.account()
-    server = await house.server(desk.router, budget=BUDGET)
+    server = await house.server(desk.router, budget=BRIEF)
     await follow(account, server)
     push = account.text("oFan", "坏")
     assert (await push.to(server)).raw == b"success"
@@ -124,7 +122,7 @@ async def test_a_late_failure_says_sorry_by_the_door_out(house: House, desk: Des
 
 async def test_a_late_answer_that_may_not_be_sent_leaves_its_reason(house: House, desk: Desk) -> None:
     account = await house.account()
-    server = await house.server(desk.router, *ROUTERS, budget=BUDGET)
+    server = await house.server(desk.router, *ROUTERS, budget=BRIEF)
     await follow(account, server)
     desk.close("慢")
     push = account.text("oFan", "慢")
@@ -142,7 +140,7 @@ async def test_a_late_answer_that_may_not_be_sent_leaves_its_reason(house: House
 async def test_a_follower_from_before_our_time_gets_a_late_answer_too(house: House, desk: Desk) -> None:
     """Nobody saw them follow, but only followers can write to an official account."""
     account = await house.account()
-    server = await house.server(desk.router, budget=BUDGET)
+    server = await house.server(desk.router, budget=BRIEF)
     desk.close("慢")
     assert (await account.text("oFan", "慢").to(server)).raw == b"success"
     desk.open("慢")
@@ -156,8 +154,8 @@ class TestWithoutCustomerServiceMessages:
     async def test_a_late_answer_comes_with_the_next_message_once(self, house: House, desk: Desk) -> None:
         account = await house.account("subscription", verified=False)
         # The second process knows a quick answer, which must not slip past the one that waits.
-        here = await house.server(desk.router, budget=BUDGET)
-        there = await house.server(quick(在吗=TextReply("在的")), desk.router, budget=BUDGET)
+        here = await house.server(desk.router, budget=BRIEF)
+        there = await house.server(quick(在吗=TextReply("在的")), desk.router, budget=BRIEF)
         desk.close("慢")
         late = account.text("oFan", "慢")
         assert (await late.to(here)).raw == b"success"
@@ -175,7 +173,7 @@ class TestWithoutCustomerServiceMessages:
 
     async def test_what_nobody_would_read_does_not_use_it_up(self, house: House, desk: Desk) -> None:
         account = await house.account("subscription", verified=False)
-        server = await house.server(desk.router, budget=BUDGET)
+        server = await house.server(desk.router, budget=BRIEF)
         await follow(account, server)
         desk.close("慢")
         await account.text("oFan", "慢").to(server)
@@ -249,7 +247,7 @@ async def test_a_long_text_is_a_passive_reply_and_what_follows_it(house: House, 
     desk.close("长")
     account = await house.account()
     routers = (quick(长=TextReply(long)),) if way == "quick" else (desk.router,)
-    server = await house.server(*routers, budget=BUDGET)
+    server = await house.server(*routers, budget=BRIEF)
     await follow(account, server)
     if way != "late":
         desk.open("长")

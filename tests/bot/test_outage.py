@@ -11,7 +11,7 @@ from handlers import ROUTERS
 from kit.clock import ManualClock
 from scrm.db import ACQUIRE_SECONDS, transaction
 from tests.bot.desk import Desk, quick
-from tests.bot.house import House, Server, until
+from tests.bot.house import BRIEF, House, Server, until
 from tests.bot.metered import counted, reading
 from tests.bot.platform import Account
 from tests.db.outage import Gate, gate
@@ -132,14 +132,14 @@ async def test_a_database_that_hangs_is_not_waited_for_beyond_the_budget(
     """One under way may yet be stored after we gave up on it; its repetition finds it, or takes it over."""
     house = own_house
     account = await house.account()
-    server = await house.server(quick(快=TextReply("快答")), desk.router, budget=0.5)
+    server = await house.server(quick(快=TextReply("快答")), desk.router, budget=BRIEF)
     await account.text("oFan", "快").to(server)
     pushes = [account.text("oFan", "快"), account.text("oOther", "慢")]
     async with transaction() as tx:
         await tx.connection.execute("LOCK TABLE event_key")
         answers = await asyncio.gather(*(push.to(server) for push in pushes))
         assert [(answer.status, answer.raw) for answer in answers] == [(503, b"too_slow")] * 2
-        assert max(answer.seconds for answer in answers) < 2.5
+        assert max(answer.seconds for answer in answers) < BRIEF + 2
     await house.stored(account, 2)
     assert desk.log == []
     clock.advance(seconds=LEASE.total_seconds() + 1)

@@ -16,7 +16,7 @@ from simulator import world as sim
 from simulator.clock import Clock
 from simulator.testing import running
 from tests.bot.desk import Desk
-from tests.bot.house import AES_KEY, SECRET_KEY, TOKEN, House
+from tests.bot.house import AES_KEY, BRIEF, SECRET_KEY, TOKEN, House
 from tests.bot.test_takeover import abandoned
 from tests.db.outage import gate
 
@@ -48,7 +48,7 @@ async def test_a_whole_day_of_trouble_leaves_no_personal_word_in_the_logs(
         account = await house.account()
         world.add_account("service", appid=account.appid, secret="appsecret", token=TOKEN, aes_key=AES_KEY)
         server = await house.server(*ROUTERS, wechat_url=wechat.url, url=way.url)
-        steered = await house.server(desk.router, wechat_url=wechat.url, url=way.url, budget=0.6)
+        steered = await house.server(desk.router, wechat_url=wechat.url, url=way.url, budget=BRIEF)
         # A day's ordinary business.
         await account.event(OPENID, "subscribe", EventKey="qrscene_a").to(server)
         for text in (WORDS, "兴趣", "2", CITY, "是"):

@@ -10,9 +10,9 @@ from handlers import ROUTERS
 from scrm.conversations import desk as office
 from scrm.conversations import service
 from tests.bot.desk import Desk
-from tests.bot.house import House, Server
+from tests.bot.house import BRIEF, House, Server
 from tests.bot.platform import Account
-from tests.bot.test_late import BUDGET, follow, text_body
+from tests.bot.test_late import follow, text_body
 from tests.factories import make_staff
 
 
@@ -61,7 +61,7 @@ async def test_an_answer_that_was_being_thought_of_is_dropped(house: House, desk
 
 async def test_a_late_one_is_dropped_too(house: House, desk: Desk) -> None:
     account = await house.account()
-    server = await house.server(desk.router, budget=BUDGET)
+    server = await house.server(desk.router, budget=BRIEF)
     await follow(account, server)
     desk.close("慢")
     push = account.text("oFan", "慢")
@@ -77,7 +77,7 @@ async def test_a_late_one_is_dropped_too(house: House, desk: Desk) -> None:
 async def test_one_on_its_way_out_is_refused_at_the_door(house: House, desk: Desk) -> None:
     """Decided and waiting in the outbox when the fan is taken: the gate is asked once more before it is sent."""
     account = await house.account()
-    server = await house.server(desk.router, budget=BUDGET)
+    server = await house.server(desk.router, budget=BRIEF)
     await follow(account, server)
     desk.close("慢")
     assert (await account.text("oFan", "慢").to(server)).raw == b"success"
@@ -98,7 +98,7 @@ async def test_one_on_its_way_out_is_refused_at_the_door(house: House, desk: Des
 async def test_what_an_unverified_account_holds_waits_on(house: House, desk: Desk) -> None:
     """Held answers are the bot's: not said while a person has the fan, and not lost."""
     account = await house.account(verified=False)
-    server = await house.server(desk.router, budget=BUDGET)
+    server = await house.server(desk.router, budget=BRIEF)
     await follow(account, server)
     desk.close("慢")
     assert (await account.text("oFan", "慢").to(server)).raw == b"success"

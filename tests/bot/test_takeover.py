@@ -11,12 +11,11 @@ from bot.replies import Reply, TextReply
 from bot.router import Context
 from kit.clock import ManualClock
 from tests.bot.desk import Desk
-from tests.bot.house import House, until
+from tests.bot.house import BRIEF, House, until
 from tests.bot.metered import counted
 from tests.bot.platform import Answer, Push
 from tests.bot.test_late import follow, text_body
 
-BUDGET = 1.2  # on a busy machine accepting a push takes some of it
 LONGER = LEASE.total_seconds() + 0.1
 
 
@@ -36,7 +35,7 @@ async def test_a_retry_takes_the_push_of_a_dead_process_over(house: House, desk:
     account = await house.account()
     push = account.text("oFan", "慢")
     await abandoned(house, desk, push)
-    server = await house.server(desk.router, budget=BUDGET)
+    server = await house.server(desk.router, budget=BRIEF)
     # While the lease lasts the process might still live: wait, then let the platform go.
     assert (await push.to(server)).raw == b"success"
     assert [what for what, _ in desk.log] == ["begun", "cancelled", "ended"]
@@ -53,7 +52,7 @@ async def test_a_message_after_one_of_a_dead_process_waits_only_for_its_lease(
 ) -> None:
     account = await house.account()
     await abandoned(house, desk, account.text("oFan", "慢"))
-    server = await house.server(desk.router, budget=BUDGET)
+    server = await house.server(desk.router, budget=BRIEF)
     clock.advance(seconds=LONGER)
     assert (await account.text("oFan", "下一条").to(server)).text == "答下一条"
 
@@ -171,7 +170,7 @@ class TestStalled:
     ) -> None:
         """`here`: a process may take over from itself; its two tries still go one after the other."""
         account = await house.account()
-        first = await house.server(desk.router, budget=BUDGET)
+        first = await house.server(desk.router, budget=BRIEF)
         second = first if where == "here" else await house.server(desk.router)
         await follow(account, first)
         gates = [asyncio.Event(), asyncio.Event()]
@@ -205,7 +204,7 @@ class TestStalled:
 
     async def test_two_late_workers_say_it_once(self, house: House, desk: Desk, clock: ManualClock) -> None:
         account = await house.account()
-        first, second = [await house.server(desk.router, budget=BUDGET) for _ in range(2)]
+        first, second = [await house.server(desk.router, budget=BRIEF) for _ in range(2)]
         await follow(account, first)
         gates = [asyncio.Event(), asyncio.Event()]
         self.answers_with_a_number(desk, gates)
@@ -231,7 +230,7 @@ async def _taken(house: House, push: Push) -> None:
 
 async def test_leases_of_what_is_worked_on_are_kept(house: House, desk: Desk, clock: ManualClock) -> None:
     account = await house.account()
-    server = await house.server(desk.router, budget=BUDGET)
+    server = await house.server(desk.router, budget=BRIEF)
     keeper = server.services.tasks.spawn(server.services.engine.keep_leases(), "leases")
     desk.close("慢")
     push = account.text("oFan", "慢")

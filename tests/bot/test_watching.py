@@ -4,7 +4,7 @@ import asyncio
 
 from app.server import until_idle
 from tests.bot.desk import Desk
-from tests.bot.house import House
+from tests.bot.house import BRIEF, House
 
 
 async def test_health_readiness_and_metrics(house: House, desk: Desk) -> None:
@@ -23,7 +23,7 @@ async def test_health_readiness_and_metrics(house: House, desk: Desk) -> None:
 
 async def test_a_stopping_server_finishes_what_it_accepted(house: House, desk: Desk) -> None:
     account = await house.account()
-    server = await house.server(desk.router, budget=0.6)
+    server = await house.server(desk.router, budget=BRIEF)
     desk.close("慢")
     push = account.text("oFan", "慢")
     assert (await push.to(server)).raw == b"success"
@@ -41,7 +41,7 @@ async def test_a_stopping_server_finishes_what_it_accepted(house: House, desk: D
 
 async def test_waiting_for_idleness_has_an_end(house: House, desk: Desk) -> None:
     account = await house.account()
-    server = await house.server(desk.router, budget=0.6)
+    server = await house.server(desk.router, budget=BRIEF)
     desk.close("慢")
     await account.text("oFan", "慢").to(server)
     async with asyncio.timeout(10):

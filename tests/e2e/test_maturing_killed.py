@@ -16,7 +16,22 @@ from tests.factories import value
 from tests.points.books import audit, make_members
 
 pytestmark = pytest.mark.e2e
-MEMBERS, LIVES, EACH = 50, 5, 12_000
+MEMBERS, LIVES, EACH = 50, 5, 5_000
+NEVER = 10**9
+
+# Whoever would pay more than so many waits at a gate, in the middle of a transaction, until those who wait are killed.
+_GATE = """
+CREATE TABLE gate (most int);
+INSERT INTO gate VALUES (0);
+CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT count(*) FROM pending_award WHERE state <> 'pending') >= (SELECT most FROM gate) THEN
+        PERFORM pg_advisory_xact_lock_shared(41);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER wait_at_gate BEFORE UPDATE ON pending_award FOR EACH STATEMENT EXECUTE FUNCTION wait_at_gate();
+"""
 
 _PROMISE = """
 INSERT INTO pending_award (key, asset, holder_id, amount, description, platform, event_key, rule, rule_version, day,
@@ -38,6 +53,8 @@ async def at_least(wanted: int) -> bool:
 
 async def test_each_promise_is_paid_once_however_often_workers_die(db: TortoiseContext, fensi: Fensi) -> None:
     chance, members = random.Random(41), await make_members(MEMBERS)
+    async with transaction() as tx:
+        await tx.connection.execute(_GATE)
 
     async def promise(count: int) -> None:
         """Make promises that are due, and ask for the job as the schedule does once a minute."""
@@ -47,12 +64,17 @@ async def test_each_promise_is_paid_once_however_often_workers_die(db: TortoiseC
 
     for life in range(1, LIVES + 1):
         await promise(EACH)
-        workers = await asyncio.gather(*(fensi.work(worker_port="0") for _ in range(2)))
-        await until(partial(at_least, await settled() + chance.randint(1, 4000)), what="some are paid")
-        await asyncio.gather(*(worker.kill() for worker in workers))
+        enough = await settled() + chance.randint(1, 2000)
+        await scrm_db.fetch("UPDATE gate SET most = $1", enough)
+        async with transaction() as tx:
+            await tx.connection.execute("SELECT pg_advisory_xact_lock(41)")
+            workers = await asyncio.gather(*(fensi.work(worker_port="0") for _ in range(2)))
+            await until(partial(at_least, enough), what="some are paid")
+            await asyncio.gather(*(worker.kill() for worker in workers))
         assert await settled() < life * EACH, "they were to be killed in the middle"
         await audit()
     await promise(1)
+    await scrm_db.fetch("UPDATE gate SET most = $1", NEVER)
     await fensi.work(worker_port="0")
     every = LIVES * EACH + 1
     await until(partial(at_least, every), 60, "all are paid")

@@ -117,10 +117,10 @@ async def test_whatever_comes_late_from_the_model_each_fan_hears_one_sentence(
     db: TortoiseContext, fensi: Fensi, wechat: SimulatorServer
 ) -> None:
     shop = await open_place(wechat)
-    shop.answered_by(await fensi.serve(**model_at(wechat, reply_budget="0.5")))
+    shop.answered_by(await fensi.serve(**model_at(wechat, reply_budget="1")))
     await fensi.work()
     for fault, outcome, told in TROUBLES:
-        rule = wechat.wechat.faults.add_api(path=CHAT, times=None, delay=1.2, **fault)
+        rule = wechat.wechat.faults.add_api(path=CHAT, times=None, delay=2.0, **fault)
         fans = shop.fans(2)
         for pushed in await asyncio.gather(*[fan.text(shop.account, QUESTION) for fan in fans]):
             in_time(pushed)

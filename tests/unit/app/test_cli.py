@@ -2,12 +2,14 @@
 
 import io
 import json
+import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from app.cli import main, parser
 from app.commands import run_async
@@ -20,6 +22,16 @@ AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 ADD = ["accounts", "add", "--name", "花店", "--secret", "appsecret", "--token", "callbacktoken"]
 
 Fensi = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command sets the logs up for its process, which here is that of all tests."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture
