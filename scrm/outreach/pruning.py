@@ -22,9 +22,9 @@ async def prune(
     """Forget the oldest decisions, with their messages, that were over before a moment; at most `limit` are looked at.
 
     What is under way or planned stays, however old. So does what was said for the staff (purpose "service"): a
-    conversation's words stand nowhere else, and they stay as long as it does. `before` has to be further back than the counts of
-    the gate (scrm.outreach.windows.LONGEST), and than whoever might ask for a message again under its key. Call it
-    with `next` until that is None.
+    conversation's words stand nowhere else, and they stay as long as it does. `before` has to be further back than
+    the counts of the gate (scrm.outreach.windows.LONGEST), and than whoever might ask for a message again under its
+    key. Call it with `next` until that is None.
     """
     raw = tx.connection
     rows = await raw.fetch(
