@@ -17,7 +17,7 @@ import structlog
 from bot.directory import Served
 from bot.intake import Intake, Prepared, ReplyWaiter, Underway
 from bot.isolation import LEASE, Turns
-from bot.late import Composed, Finished, TakenOver, compose, finish, takes_passive
+from bot.late import Composed, Finished, TakenOver, compose, finish, send_unheard, takes_passive
 from bot.push_events import ClickEvent, ScanEvent, SubscribeEvent
 from bot.replies import TEXT_LIMIT, Reply, TextReply, from_data, to_data
 from bot.router import NEEDS_WORK, NO_PARTS, Context, Dispatcher, Parts
@@ -27,8 +27,10 @@ from kit.faults import describe
 from kit.tasks import Tasks
 from scrm.errors import Unavailable
 from scrm.group_commit import GroupCommit
+from scrm.outreach.gate import Purpose
 from scrm.pushes import service as pushes
-from scrm.pushes.service import Accepted, State
+from scrm.pushes.repetitions import State, look
+from scrm.pushes.service import Accepted, Arrival
 from web import metrics
 
 log = structlog.get_logger(__name__)
@@ -37,6 +39,8 @@ log = structlog.get_logger(__name__)
 BUDGET_SECONDS = 4.5
 # A passive answer that is being written when the budget ends is waited for this much longer.
 GRACE_SECONDS = 0.3
+# An answer stored too late for its request leaves by the door out, unless a repetition that is already here takes it.
+REPETITION_SECONDS = 1.0
 # A handler that takes longer has hung; its fan's next messages wait for it, and must not wait for ever.
 HANDLER_SECONDS = 60.0
 
@@ -60,6 +64,8 @@ class Job:
     passive: bool
     # A passive answer is being committed: the deadline waits for it a little.
     finishing: bool = False
+    # It took longer still: no request will carry what is being committed, unless a repetition comes upon it.
+    unheard: bool = False
 
 
 class Engine:
@@ -83,8 +89,10 @@ class Engine:
         self._budget = budget
         self._patience = patience
         self._parts = parts
-        self._intake = Intake(clock, tasks, budget=budget, prepare=self._prepare, work=self._work_on)
-        self._look: GroupCommit[UUID, State | None] = GroupCommit(pushes.look, tasks.spawn, lanes=1)
+        self._intake = Intake(
+            clock, tasks, budget=budget, prepare=self._prepare, work=self._work_on, unheard=self._unheard
+        )
+        self._look: GroupCommit[UUID, State | None] = GroupCommit(look, tasks.spawn, lanes=1)
         self._turns = Turns(clock)
         self._jobs: dict[UUID, Job] = {}
 
@@ -124,7 +132,8 @@ class Engine:
         if not done and job.finishing:
             done, _ = await asyncio.wait({work}, timeout=GRACE_SECONDS)
             if not done:
-                # The answer is about to be stored as given. Let the platform ask again and find it.
+                # The answer is about to be stored as given. Let the platform ask again and perhaps find it.
+                job.unheard = True
                 raise Unavailable(code="too_slow")
         if done:
             return work.result()
@@ -190,8 +199,32 @@ class Engine:
             finished = Finished("taken_over", None)
         finally:
             job.finishing = False
-        metrics.PUSHES.labels(job.message.kind, finished.state).inc()
+        state = finished.state
+        if job.unheard and state == "answered":
+            state = await self._send_unheard(job.key, job.fan_id, finished.passive, composed.purpose)
+        metrics.PUSHES.labels(job.message.kind, state).inc()
         return finished.passive
+
+    def _unheard(self, arrival: Arrival, accepted: Accepted) -> None:
+        """See to a push that was stored after all, when those who brought it had been refused."""
+
+        async def send() -> None:
+            state = await self._send_unheard(arrival.key, accepted.fan_id, read_answer(arrival.answer), "answer")
+            metrics.PUSHES.labels(arrival.kind, state).inc()
+
+        # Where work is needed nothing was prepared: whoever recovers what is abandoned does it.
+        if accepted.fresh and not accepted.running:
+            self._tasks.spawn(send(), "unheard")
+
+    async def _send_unheard(self, key: UUID, fan_id: int | None, reply: Reply | None, purpose: Purpose) -> str:
+        """Send an answer by the door out that no request carried; returns the state the push ends in."""
+        if fan_id is None or reply is None:
+            return "answered"
+        await asyncio.sleep(REPETITION_SECONDS)
+        try:
+            return await send_unheard(key, fan_id, reply, purpose=purpose, now=self._clock.now())
+        except TakenOver:
+            return "answered"
 
     async def _answered_elsewhere(self, push: Underway, accepted: Accepted) -> Reply | None:
         """Find the answer of a push that another process accepted, or take it over when that one died."""

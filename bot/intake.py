@@ -79,7 +79,10 @@ class Underway:
 
 
 class Intake:
-    """One per process. `prepare` finds an answer without asking anybody; `work` finds it after the push is stored."""
+    """One per process. `prepare` finds an answer without asking anybody; `work` finds it after the push is stored.
+
+    `unheard` is told of a push that was stored although its time was over, and it refused.
+    """
 
     def __init__(
         self,
@@ -89,6 +92,7 @@ class Intake:
         budget: float,
         prepare: Callable[[Served, Message, UUID, datetime], Prepared | None],
         work: Callable[[Underway, Accepted], Coroutine[Any, Any, Reply | None]],
+        unheard: Callable[[Arrival, Accepted], None],
     ) -> None:
         self._clock = clock
         self._tasks = tasks
@@ -102,6 +106,7 @@ class Intake:
             lanes=3,
             enough=16,
             at_once=pushes.accept_at_once,
+            unclaimed=unheard,
         )
         self._last = clock.now() - timedelta(microseconds=1)
         self._underway: dict[UUID, Underway] = {}

@@ -20,6 +20,7 @@ from scrm.outreach import service as outreach
 from scrm.outreach.gate import Purpose
 from scrm.pushes import service as pushes
 from scrm.pushes import silence
+from scrm.pushes.repetitions import withdraw
 from scrm.pushes.service import DialogueChange, Held
 
 BETWEEN_HELD_AND_NEW = "\n\n"
@@ -90,7 +91,7 @@ def _parts(reply: Reply) -> list[Reply]:
 
 
 class TakenOver(Exception):  # noqa: N818  # a signal, not an error
-    """Another worker owns the push now: what this one did is undone."""
+    """Another worker owns the push, or a request its answer, by now: what this one did is undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,23 @@ async def finish(
     return Finished(state, composed.passive if passive else None)
 
 
+@command
+async def send_unheard(
+    tx: Transaction, key: UUID, fan_id: int, reply: Reply, *, purpose: Purpose = "answer", now: datetime
+) -> str:
+    """Send an answer by the door out that was stored as given in the request, but too late for any request.
+
+    Returns the state the push ends in. Raises TakenOver, and does nothing, when a repetition was told it meanwhile.
+    """
+    body = to_customer_message(reply)
+    messages = [] if body is None else [(body, to_data(reply))]
+    said = await _say(key, fan_id, messages, now, due_at=now, purpose=purpose, name="push-answer-unheard")
+    state = "failed" if said.lost else "late"
+    if not await withdraw(key=key, fan_id=fan_id, state=state, reason=said.reason, hold=said.kept, now=now):
+        raise TakenOver
+    return state
+
+
 @dataclass(slots=True)
 class _Said:
     kept: list[Mapping[str, Any]]
@@ -164,13 +182,14 @@ async def _say(
     now: datetime,
     due_at: datetime,
     purpose: Purpose,
+    name: str = "push-answer",
 ) -> _Said:
     said = _Said([])
     if fan_id is None:
         return said
     for n, (body, reply) in enumerate(messages):
         verdict = await outreach.say(
-            key=key_of("push-answer", key, n), fan_id=fan_id, body=body, purpose=purpose, now=now, due_at=due_at
+            key=key_of(name, key, n), fan_id=fan_id, body=body, purpose=purpose, now=now, due_at=due_at
         )
         if verdict.allowed:
             continue

@@ -50,6 +50,8 @@ class GroupCommit(Generic[C, R]):
     `at_once`, if given, is tried first, outside a transaction: a single statement that either does what `run`
     would and returns its outcomes, or changes nothing and returns None. It saves BEGIN and COMMIT.
 
+    `unclaimed`, if given, is told of commands that were done although their callers had given up waiting meanwhile.
+
     With several `lanes`, one batch is prepared while another is being committed; a lane sets out as soon as
     `enough` commands wait. Lanes may overtake each other: who needs an order submits one after the other.
     """
@@ -63,9 +65,11 @@ class GroupCommit(Generic[C, R]):
         lanes: int = 2,
         enough: int = 256,
         at_once: Callable[[Connection, Sequence[C]], Awaitable[Sequence[R] | None]] | None = None,
+        unclaimed: Callable[[C, R], None] | None = None,
     ) -> None:
         self._run = run
         self._at_once = at_once
+        self._unclaimed = unclaimed
         self._spawn = spawn
         self._limit = limit
         self._lanes = self._free_lanes = lanes
@@ -174,9 +178,11 @@ class GroupCommit(Generic[C, R]):
             for single in batch:
                 await self._commit([single], lent)
         else:
-            for (_, waiter), outcome in zip(batch, outcomes, strict=True):
+            for (item, waiter), outcome in zip(batch, outcomes, strict=True):
                 if not waiter.done():
                     waiter.set_result(outcome)
+                elif self._unclaimed is not None:
+                    self._unclaimed(item, outcome)
 
     async def _transaction(self, items: list[C], lent: Lent) -> Sequence[R]:
         for attempt in range(1, 4):

@@ -206,26 +206,6 @@ def _in_order(arrivals: list[Arrival]) -> list[Arrival]:
     return ordered
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """How a push stands; see scrm.pushes.models.Push."""
-
-    key: UUID
-    state: str
-    answer: dict[str, Any] | None
-    reason: str
-
-
-async def look(raw: Connection, keys: Sequence[UUID]) -> list[State | None]:
-    """Return how each push stands, None for one that does not exist (any more); a batch for a group of waiters."""
-    rows = await raw.fetch("SELECT key, state, answer, reason FROM push WHERE key = ANY($1::uuid[])", list(keys))
-    known = {
-        row["key"]: State(row["key"], row["state"], json.loads(row["answer"]) if row["answer"] else None, row["reason"])
-        for row in rows
-    }
-    return [known.get(key) for key in keys]
-
-
 _TAKE_TURN = """
 -- The turn goes to the oldest push of the fan that somebody still works on; a dead one's lease runs out.
 INSERT INTO turn (fan_id, push_key, lease_until)
@@ -351,7 +331,16 @@ async def finish(
         await change_dialogue(raw, fan_id, dialogue)
     if released:
         await raw.execute("DELETE FROM held_reply WHERE id = ANY($1::bigint[])", list(released))
-    for reply in hold:
+    if released or hold:
+        await keep_held(raw, fan_id, key, hold, now)
+    return True
+
+
+async def keep_held(
+    raw: Connection, fan_id: int, key: UUID, replies: Sequence[Mapping[str, Any]], now: datetime
+) -> None:
+    """Keep replies of a push for the fan's next message, and drop what has waited too long or is too much."""
+    for reply in replies:
         await raw.execute(
             "INSERT INTO held_reply (fan_id, push_key, reply, held_at) VALUES ($1, $2, $3::jsonb, $4)",
             fan_id,
@@ -359,9 +348,7 @@ async def finish(
             json.dumps(reply, ensure_ascii=False),
             now,
         )
-    if released or hold:
-        await raw.execute(_DROP_HELD, fan_id, now - HELD_LASTS, HELD_KEPT)
-    return True
+    await raw.execute(_DROP_HELD, fan_id, now - HELD_LASTS, HELD_KEPT)
 
 
 async def change_dialogue(raw: Connection, fan_id: int, change: DialogueChange) -> None:

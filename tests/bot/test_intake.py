@@ -17,7 +17,7 @@ from bot.replies import Reply, TextReply
 from bot.wire import Message
 from kit.clock import ManualClock
 from kit.tasks import Tasks
-from scrm.pushes.service import Accepted
+from scrm.pushes.service import Accepted, Arrival
 from tests.bot.desk import Desk, quick
 from tests.bot.house import BRIEF, House
 from tests.bot.test_door import connected, request
@@ -155,7 +155,11 @@ async def test_a_long_queue_of_one_fan_may_come_to_nothing_at_once(house: House,
     async def work(_push: Underway, _accepted: Accepted) -> Reply | None:
         raise AssertionError("nothing was stored")
 
-    intake, told = Intake(clock, Tasks(), budget=4.5, prepare=prepare, work=work), [_Told() for _ in range(3000)]
+    def unheard(_arrival: Arrival, _accepted: Accepted) -> None:
+        raise AssertionError("nothing was stored")
+
+    intake = Intake(clock, Tasks(), budget=4.5, prepare=prepare, work=work, unheard=unheard)
+    told = [_Told() for _ in range(3000)]
     for number, waiter in enumerate(told):
         fields: dict[str, Any] = {"MsgType": "text", "FromUserName": "oFan", "CreateTime": "1", "MsgId": str(number)}
         intake.begin(served, parse_message(fields), asyncio.get_running_loop().time(), waiter)

@@ -243,3 +243,18 @@ async def test_at_shutdown_everybody_who_waits_is_told(tasks: Tasks, names: Name
         (Unavailable, "shutting_down")
     ] * 3
     assert await stored() == {}
+
+
+async def test_what_was_done_although_nobody_waited_any_more_is_told(tasks: Tasks, names: Names) -> None:
+    told: list[tuple[str, int]] = []
+    group = GroupCommit(names, tasks.spawn, lanes=1, unclaimed=lambda word, number: told.append((word, number)))
+    (first,) = submit(group, "a")
+    await names.arrived.wait()
+    (withdrawn, kept) = submit(group, "b", "c")
+    await asyncio.sleep(0)
+    first.cancel()
+    withdrawn.cancel()
+    names.door.set()
+    await kept
+    assert told == [("a", (await stored())["a"])]
+    assert list(await stored()) == ["a", "c"]

@@ -18,6 +18,7 @@ from scrm.events import kinds
 from scrm.group_commit import GroupCommit
 from scrm.members import queries
 from scrm.members.service import ENSURE_FANS
+from scrm.pushes import repetitions
 from scrm.pushes import service as pushes
 from scrm.pushes.service import Abandoned, Accepted, Arrival, DialogueChange, Held, RunningDialogue
 from tests.factories import FOLLOW, SCAN, TEXT, again, at, make_account, make_fan, value
@@ -65,7 +66,7 @@ async def accept_running(
 
 async def look(*keys: object) -> list[tuple[str, dict[str, Any] | None, str] | None]:
     async with scrm_db.connection() as raw:
-        states = await pushes.look(raw, [key_of("push", key) for key in keys])
+        states = await repetitions.look(raw, [key_of("push", key) for key in keys])
     return [(state.state, state.answer, state.reason) if state else None for state in states]
 
 
@@ -439,3 +440,48 @@ class TestHousekeeping:
         assert await value("SELECT min(id) FROM malformed_push WHERE account_id = 1") > await value(
             "SELECT min(id) FROM malformed_push WHERE account_id = 2"
         )
+
+
+class TestWithdraw:
+    """An answer no request carried is taken back, unless a repetition was told it: never both."""
+
+    async def withdraw(self, fan_id: int | None, **changes: Any) -> bool:
+        assert fan_id is not None
+        given: dict[str, Any] = {"state": "late", "reason": "", "hold": [], "now": at(9)}
+        return await repetitions.withdraw(key=key_of("push", "a"), fan_id=fan_id, **(given | changes))
+
+    async def test_once_and_then_nobody_is_told_it(self, tx_db: Transaction) -> None:
+        (accepted,) = await accept(arrival("a", await make_account()))
+        assert await self.withdraw(accepted.fan_id) is True
+        assert await self.withdraw(accepted.fan_id) is False
+        assert await look("a") == [("late", None, "")]
+
+    async def test_not_after_somebody_was_told(self, tx_db: Transaction) -> None:
+        (accepted,) = await accept(arrival("a", await make_account()))
+        assert await look("a") == [("answered", ANSWER, "")]
+        assert await self.withdraw(accepted.fan_id, hold=[ANSWER]) is False
+        assert await look("a") == [("answered", ANSWER, "")]
+        assert await count("held_reply") == 0
+
+    async def test_not_while_it_is_worked_on(self, tx_db: Transaction) -> None:
+        running = await accept_running(await make_account(), "a")
+        assert await look("a") == [("running", None, "")]
+        assert await self.withdraw(running.fan_id) is False
+
+    async def test_what_may_not_be_sent_waits(self, tx_db: Transaction) -> None:
+        (accepted,) = await accept(arrival("a", await make_account()))
+        assert accepted.fan_id is not None
+        assert await self.withdraw(accepted.fan_id, reason="no_capability", hold=[ANSWER]) is True
+        assert await look("a") == [("late", None, "no_capability")]
+        assert [held.reply for held in await pushes.held_for(accepted.fan_id, at(10))] == [ANSWER]
+
+    async def test_both_at_once_at_two_machines(self, db: TortoiseContext) -> None:
+        account = await make_account()
+        for n in range(20):
+            (accepted,) = await accept(arrival(n, account))
+            assert accepted.fan_id is not None
+            taking = repetitions.withdraw(
+                key=key_of("push", n), fan_id=accepted.fan_id, state="late", reason="", hold=[], now=at(9)
+            )
+            told, taken = await asyncio.gather(look(n), taking)
+            assert (told, taken) in [([("answered", ANSWER, "")], False), ([("late", None, "")], True)]

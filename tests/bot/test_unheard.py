@@ -1,0 +1,98 @@
+"""Answers that were stored when no request could carry them any more: a repetition takes them, or the door out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bot.replies import TextReply
+from scrm import db
+from tests.bot.desk import Desk, quick
+from tests.bot.house import BRIEF, House, until
+from tests.bot.metered import counted
+from tests.bot.platform import Account
+from tests.bot.test_late import follow, text_body
+
+# Whoever ends a push as answered waits in the middle of its commit while the table holds a row.
+STALL = """
+CREATE TABLE stalled (at timestamptz);
+CREATE FUNCTION stall() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    WHILE EXISTS (SELECT FROM stalled) LOOP PERFORM pg_sleep(0.01); END LOOP;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER stall AFTER INSERT OR UPDATE ON push DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (NEW.state = 'answered') EXECUTE FUNCTION stall();
+"""
+
+
+@pytest.fixture
+async def stalling(own_house: House) -> House:
+    """A house whose database can be made to hang where an answer is committed."""
+    async with db.connection() as raw:
+        await raw.execute(STALL)
+    return own_house
+
+
+@asynccontextmanager
+async def stalled() -> AsyncIterator[None]:
+    """Let commits of answers hang while the block runs."""
+    async with db.connection() as raw:
+        await raw.execute("INSERT INTO stalled VALUES (now())")
+    try:
+        yield
+    finally:
+        async with db.connection() as raw:
+            await raw.execute("DELETE FROM stalled")
+
+
+async def is_late(house: House, account: Account) -> bool:
+    return await house.rows("SELECT state FROM push WHERE account_id = $1 AND state = 'late'", account.id) != []
+
+
+async def test_an_answer_that_took_work_leaves_by_the_door_out(stalling: House, desk: Desk) -> None:
+    house = stalling
+    account = await house.account()
+    here, elsewhere = [await house.server(desk.router, budget=BRIEF) for _ in range(2)]
+    await follow(account, here)
+    push = account.text("oFan", "慢")
+    async with counted("fensi_pushes_total", by=1, kind="wechat.text", outcome="late"):
+        async with stalled():
+            # It may be stored any moment: the platform is asked to come again.
+            assert (await push.to(here)).status == 503
+            # And told in the end that nothing more is needed: what is being stored is not lost.
+            assert (await push.to(elsewhere)).raw == b"success"
+        await here.idle()
+    assert await house.outbox(account) == [text_body("答慢")]
+    row = await house.push(push)
+    assert (row["state"], row["answer"], row["reason"]) == ("late", None, "")
+    assert [(await push.to(server)).raw for server in (here, elsewhere)] == [b"success"] * 2
+    assert await house.outbox(account) == [text_body("答慢")]
+    assert desk.log == [("begun", "慢"), ("ended", "慢")]
+
+
+async def test_an_answer_from_memory_leaves_by_the_door_out(stalling: House) -> None:
+    house = stalling
+    account = await house.account()
+    server = await house.server(quick(快=TextReply("快答")), budget=BRIEF)
+    push = account.text("oFan", "快")
+    async with counted("fensi_pushes_total", by=1, kind="wechat.text", outcome="late"):
+        async with stalled():
+            assert [(await push.to(server)).status for _ in range(3)] == [503] * 3
+        await until(lambda: is_late(house, account))
+        await server.services.tasks.drain(5)
+    assert await house.outbox(account) == [text_body("快答")]
+    assert (await push.to(server)).raw == b"success"
+    assert await house.kinds(account) == ["wechat.text"]
+
+
+async def test_an_account_that_may_not_send_holds_it(stalling: House) -> None:
+    house = stalling
+    account = await house.account("subscription", verified=False)
+    server = await house.server(quick(快=TextReply("快答")), budget=BRIEF)
+    push = account.text("oFan", "快")
+    async with stalled():
+        assert (await push.to(server)).status == 503
+    await until(lambda: is_late(house, account))
+    assert (await house.push(push))["reason"] == "no_capability"
+    assert (await account.text("oFan", "快").to(server)).text == "快答\n\n快答"
