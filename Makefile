@@ -20,7 +20,7 @@ demo:  ## Start a brand with a phone to try it; Ctrl-C stops everything
 
 test:  ## Run all tests (ARGS="-k points" narrows them)
 	@scripts/setup
-	@$(BIN)/pytest -n auto --maxprocesses=4 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 check:  ## Lint, format, types, import order, pages' types, OpenAPI up to date
 	@scripts/setup code frontend
