@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from app.server import SERVICES, NotMigratedError, check_clock, check_holidays, health_routes, stopping
+from app.server import SERVICES, NotMigratedError, check_holidays, check_ready, health_routes, stopping
 from app.services import Services, services
 from app.settings import Settings
 from bot.recovery import resume_abandoned
@@ -106,13 +106,13 @@ schedules.registry.schedule("15 4 * * *", "members.fingerprint_names")
 
 
 async def work(settings: Settings, database_url: str) -> None:
-    """Work until SIGINT or SIGTERM, then end in good order. Raises NotMigratedError."""
+    """Work until SIGINT or SIGTERM, then end in good order. Raises NotReadyError."""
     if names := await pending(database_url):
         raise NotMigratedError(f"the database lacks {len(names)} migrations: run `fensi migrate`")
     stop = asyncio.Event()
     with stopping(stop):
         async with services(settings, database_url) as opened:
-            await check_clock(opened)
+            await check_ready(settings, opened.clock)
             check_holidays(opened.clock.now())
             background = [
                 opened.tasks.spawn(opened.directory.watch(), "directory"),

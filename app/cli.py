@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app import commands, knowledge, logs, staff_commands
 from app.embedded import EmbeddedError
-from app.settings import SettingsError, load
+from app.settings import SettingsError, demo_settings, load
 from kit.seal import UnsealError
 from scrm.errors import DomainError
 
@@ -35,6 +35,9 @@ def parser() -> argparse.ArgumentParser:
 
     demo = sub.add_parser("demo", help="a brand with a phone to try it: everything on this machine")
     demo.add_argument("--no-wait", action="store_true", help="prepare the data and end")
+    demo.add_argument(
+        "inside", nargs=argparse.REMAINDER, metavar="COMMAND", help="instead, run this at the demo: fensi demo doctor"
+    )
     demo.set_defaults(run=commands.demo)
 
     doctor = sub.add_parser("doctor", help="say what is missing, wrong or unreachable")
@@ -150,11 +153,26 @@ def _count(text: str) -> int:
     return number
 
 
+def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, bool]:
+    """Return the command, and whether it is for the demo."""
+    top = parser()
+    given = top.parse_args(arguments)
+    if given.command != "demo":
+        return given, False
+    if given.inside:
+        given = top.parse_args(given.inside)
+        if given.command == "demo":
+            top.error("demo: there is no demo in the demo")
+    return given, True
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. What is wrong is said in a sentence, never a trace."""
-    given = parser().parse_args(arguments)
+    given, at_the_demo = _parse(arguments)
     try:
         settings = load()
+        if at_the_demo:
+            settings = demo_settings(settings)
         # What only prints its answer is not to be interrupted by less than errors; servers say more.
         logs.configure(settings.model_copy(update={"log_level": "error"}))
         return int(given.run(settings, given) or 0)

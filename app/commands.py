@@ -17,7 +17,7 @@ import uvloop
 
 from app import embedded, logs
 from app.processes import SUPERVISOR, Child, Processes
-from app.settings import Settings, sealer
+from app.settings import Settings, environment, sealer
 from kit.clock import SystemClock
 from scrm import db
 
@@ -65,8 +65,6 @@ def serve(settings: Settings, given: argparse.Namespace) -> int:
     )
     logs.configure(settings)
     with embedded.database_url(settings) as url:
-        if given.workers > 1:
-            return _serve_many(settings, given.workers)
         from app.server import NotReadyError
         from app.server import serve as serve_here
 
@@ -75,6 +73,8 @@ def serve(settings: Settings, given: argparse.Namespace) -> int:
             await serve_here(settings, url, reuse_port=given.shared_port)
 
         try:
+            if given.workers > 1:
+                return _serve_many(settings, url, given.workers)
             run_async(run())
         except NotReadyError as error:
             raise CommandError(str(error)) from None
@@ -83,20 +83,27 @@ def serve(settings: Settings, given: argparse.Namespace) -> int:
     return 0
 
 
-def _serve_many(settings: Settings, count: int) -> int:
+def _serve_many(settings: Settings, url: str, count: int) -> int:
     if settings.port == 0:
         raise CommandError("--port: several processes need a port that is not 0")
     check_free(settings.host, settings.port)
+    # Said once, here; each of the children would say it anew, and be started again.
+    run_async(_check_ready(settings, url))
     with tempfile.TemporaryDirectory(prefix="fensi-metrics-") as folder:
         # prometheus-client adds the numbers of all processes up through files in this folder.
-        environment = {
-            "PROMETHEUS_MULTIPROC_DIR": folder,
-            "FENSI_PORT": str(settings.port),
-            "FENSI_HOST": settings.host,
-        }
+        variables = environment(settings) | {"PROMETHEUS_MULTIPROC_DIR": folder}
         arguments = ["app", "serve", "--shared-port"]
-        children = [Child(f"server {n + 1}", arguments, environment) for n in range(count)]
+        children = [Child(f"server {n + 1}", arguments, variables) for n in range(count)]
         return Processes(children, 2 * settings.stop_seconds + 10).run()
+
+
+async def _check_ready(settings: Settings, url: str) -> None:
+    from app.server import check_ready
+
+    await prepare(settings, url)
+    await check_migrated(settings, url)
+    async with db.database(url, pool=2):
+        await check_ready(settings, SystemClock())
 
 
 def check_free(host: str, port: int) -> None:
@@ -215,11 +222,13 @@ def simulate(settings: Settings, given: argparse.Namespace) -> int:
     os.execv(sys.executable, [sys.executable, "-m", "simulator", *arguments])  # noqa: S606  # no shell in between
 
 
-async def _check_migrated(url: str) -> None:
+async def check_migrated(settings: Settings, url: str) -> None:
+    """Raise CommandError when the database lacks migrations."""
     from scrm.migrate import pending
 
     if names := await pending(url):
-        raise CommandError(f"the database lacks {len(names)} migrations: run `fensi migrate`")
+        where = "demo " if settings.demo else ""
+        raise CommandError(f"the database lacks {len(names)} migrations: run `fensi {where}migrate`")
 
 
 def in_database(settings: Settings, work: Any) -> Any:
@@ -228,7 +237,7 @@ def in_database(settings: Settings, work: Any) -> Any:
 
         async def run() -> Any:
             await prepare(settings, url)
-            await _check_migrated(url)
+            await check_migrated(settings, url)
             async with db.database(url, pool=2):
                 return await work()
 
@@ -344,7 +353,7 @@ def run_async_with_services(settings: Settings, work: Any) -> Any:
 
         async def run() -> Any:
             await prepare(settings, url)
-            await _check_migrated(url)
+            await check_migrated(settings, url)
             async with services(settings, url) as opened:
                 return await work(opened)
 

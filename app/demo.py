@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 import time
 import urllib.error
@@ -10,10 +9,10 @@ import urllib.request
 from typing import Any
 
 from app import demo_club, demo_data, demo_desk, demo_month, demo_people, demo_staff, embedded, logs
-from app.commands import CommandError, check_free, prepare, run_async
+from app.commands import CommandError, check_free, check_migrated, prepare, run_async
 from app.processes import Child, Processes
 from app.services import Services, services
-from app.settings import Settings, sealer
+from app.settings import Settings, environment, sealer
 from app.wechat import client_of, create_code, menu_differences, publish_menu
 from kit.clock import SystemClock
 from scrm import db
@@ -32,23 +31,19 @@ Fensi 粉丝 演示已就绪
 试试看：选一位粉丝 → 关注“青屿茶舍” → 点菜单、扫渠道码 → 发送“帮助”“签到”“优惠”“兴趣”“小程序”“茶单”，或直接提问
 客服：用 li.na 登录工作台 →“会话”，已有粉丝在等；在手机上发送“人工”，会话会实时出现在那里
 会员中心：菜单“会员”→“会员中心”（或左侧的青屿会员）→ 登录 → 签到、换好礼；在聊天里签到，积分也会变
-数据保存在 {var}，再次运行 make demo 会接着用。按 Ctrl-C 停止。
+命令行：在命令前加 demo，例如 .venv/bin/fensi demo doctor、.venv/bin/fensi demo accounts list
+数据保存在 {var}，与正式服务的数据库互不相干；再次运行 make demo 会接着用。按 Ctrl-C 停止。
 """
 
 
 def run_demo(settings: Settings, *, wait: bool = True) -> int:
-    """Run the demo until Ctrl-C; a second start finds its data. With `wait` False, prepare the data and end."""
-    simulator_url = f"http://127.0.0.1:{settings.simulator_port}"
-    settings = settings.model_copy(
-        update={
-            "host": "127.0.0.1",
-            "public_url": f"http://127.0.0.1:{settings.port}",
-            "wechat_url": simulator_url,
-            "log_level": "warning",
-        }
-    )
+    """Run the demo until Ctrl-C; a second start finds its data. With `wait` False, prepare the data and end.
+
+    The settings are those of `app.settings.demo_settings`.
+    """
     logs.configure(settings)
     settings.var.mkdir(parents=True, exist_ok=True)
+    simulator_url = settings.wechat_url
     if wait:
         for port in (settings.port, settings.simulator_port):
             check_free(settings.host, port)
@@ -57,20 +52,11 @@ def run_demo(settings: Settings, *, wait: bool = True) -> int:
         print("演示数据已生成：200 位会员，一个月的互动记录" if made else "沿用已有的演示数据")
         if not wait:
             return 0
-        environment = {
-            "FENSI_DATABASE_URL": url,
-            "FENSI_VAR": str(settings.var),
-            "FENSI_HOST": settings.host,
-            "FENSI_PORT": str(settings.port),
-            "FENSI_PUBLIC_URL": settings.public_url,
-            "FENSI_WECHAT_URL": simulator_url,
-            **_model(settings, simulator_url),
-            "FENSI_LOG_LEVEL": os.environ.get("FENSI_LOG_LEVEL", "warning"),
-        }
+        variables = environment(settings.model_copy(update={"database_url": url}))
         children = [
-            Child("simulator", ["app", "simulate", "--port", str(settings.simulator_port)], environment, quiet=True),
-            Child("server", ["app", "serve"], environment),
-            Child("worker", ["app", "worker"], environment),
+            Child("simulator", ["app", "simulate", "--port", str(settings.simulator_port)], variables, quiet=True),
+            Child("server", ["app", "serve"], variables),
+            Child("worker", ["app", "worker"], variables),
         ]
 
         def ready() -> None:
@@ -92,20 +78,12 @@ def run_demo(settings: Settings, *, wait: bool = True) -> int:
         return Processes(children, stop_seconds=45).run(ready)
 
 
-def _model(settings: Settings, simulator_url: str) -> dict[str, str]:
-    """Return the settings of the simulator's language model, unless there is a real one."""
-    if settings.llm_base_url and settings.llm_model:
-        return {}
-    return {
-        "FENSI_LLM_BASE_URL": f"{simulator_url}/v1",
-        "FENSI_LLM_MODEL": "simulated-model",
-        "FENSI_LLM_API_KEY": "demo",
-    }
-
-
 async def _prepare(settings: Settings, url: str) -> bool:
     await prepare(settings, url)
+    await check_migrated(settings, url)
     async with db.database(url, pool=2):
+        if await _somebody_elses():
+            raise CommandError("FENSI_DEMO_DATABASE_URL: holds accounts or staff that are not the demo's")
         seal, now = sealer(settings), SystemClock().now()
         demo, made = await demo_data.ensure(seal, now)
         await demo_club.ensure(demo, seal, now)
@@ -114,6 +92,16 @@ async def _prepare(settings: Settings, url: str) -> bool:
         await demo_desk.ensure(demo, now)
         await demo_month.ensure(demo, now)
     return made
+
+
+async def _somebody_elses() -> bool:
+    """Tell whether there are accounts or staff, but not the demo's: no place for an administrator of ours."""
+    appids = [one["appid"] for one in demo_data.read()["accounts"].values()]
+    found = """
+        SELECT (EXISTS (SELECT FROM account) OR EXISTS (SELECT FROM staff))
+           AND NOT EXISTS (SELECT FROM account WHERE appid = ANY($1)) AS strange
+    """
+    return bool((await db.fetch(found, appids))[0]["strange"])
 
 
 async def _connect(settings: Settings, url: str) -> None:

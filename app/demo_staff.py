@@ -1,8 +1,9 @@
-"""The demo brand's staff: their password is in the banner, so they exist in the demo alone."""
+"""The demo brand's staff: their password is in the banner, so anywhere else they are a finding."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from scrm import db
 from scrm.staff import roles, service
 from scrm.staff.audit import COMMAND_LINE
 from scrm.staff.passwords import Passwords
@@ -39,3 +40,21 @@ async def ensure(now: datetime) -> None:
             await service.add(
                 passwords, COMMAND_LINE, by=None, login=one.login, given=given, password=PASSWORD, now=now
             )
+
+
+async def still_open() -> list[str]:
+    """Return the logins that the published password opens in this database."""
+    passwords = Passwords()
+    rows = await db.fetch(
+        "SELECT login, password_hash FROM staff WHERE login = ANY($1) AND status = 'active' ORDER BY login",
+        [one.login for one in PEOPLE],
+    )
+    return [row["login"] for row in rows if await passwords.matches(row["password_hash"], PASSWORD)]
+
+
+def complaint(logins: list[str]) -> str:
+    """Say what is to be done about them."""
+    return (
+        f"staff of the demo can sign in here with a password that everybody knows: {', '.join(logins)}; "
+        "give each another (`fensi staff reset LOGIN`), or use another database"
+    )

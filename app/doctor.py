@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from app import demo_staff
 from app.server import SKEW_SECONDS
 from app.services import Services, services
 from app.settings import Settings
@@ -49,6 +50,8 @@ async def examine(settings: Settings, url: str) -> list[Finding]:
     try:
         async with services(settings, url) as opened:
             found.append(await _clock(opened))
+            if not settings.demo and (logins := await demo_staff.still_open()):
+                found.append(Finding(False, demo_staff.complaint(logins)))
             found.append(await _state(settings, opened))
             found.append(await _model(settings, opened))
             found += await _accounts(settings, opened)

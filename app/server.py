@@ -13,13 +13,14 @@ from aiohttp import web
 
 import console
 import miniprogram_api
+from app import demo_staff
 from app.processes import orphaned
 from app.services import Services, services
 from app.settings import Settings
 from bot.callback import Callback
 from bot.door import IDLE_SECONDS, Doors
 from kit import workdays
-from kit.clock import natural_day
+from kit.clock import Clock, natural_day
 from kit.state import StateUnavailable
 from scrm import db
 from scrm.errors import Unavailable
@@ -142,21 +143,26 @@ def check_holidays(now: datetime) -> str | None:
     return short
 
 
-async def check_clock(opened: Services) -> None:
-    """Raise NotReadyError when this machine's clock and the database's disagree."""
-    skew = await db.clock_skew(opened.clock.now)
+async def check_ready(settings: Settings, clock: Clock) -> None:
+    """Raise NotReadyError for what the open database says against starting here.
+
+    That its clock and this machine's disagree, or that the demo's staff are in it, with their published password.
+    """
+    skew = await db.clock_skew(clock.now)
     if abs(skew) > SKEW_SECONDS:
         raise NotReadyError(f"this machine's clock is {skew:+.1f} s off the database's: synchronise both (NTP)")
+    if not settings.demo and (logins := await demo_staff.still_open()):
+        raise NotReadyError(demo_staff.complaint(logins))
 
 
 async def serve(settings: Settings, database_url: str, *, reuse_port: bool = False) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what was accepted. Raises NotMigratedError."""
+    """Serve until SIGINT or SIGTERM, then finish what was accepted. Raises NotReadyError."""
     if names := await pending(database_url):
         raise NotMigratedError(f"the database lacks {len(names)} migrations: run `fensi migrate`")
     stop = asyncio.Event()
     with stopping(stop):
         async with services(settings, database_url) as opened:
-            await check_clock(opened)
+            await check_ready(settings, opened.clock)
             check_holidays(opened.clock.now())
             await ensure_months(opened.clock.now().date())
             background = [

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, Validat
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kit.seal import Sealer
+from scrm.db import credentials
 from web.addresses import LOOPBACK, Proxies
 
 
@@ -29,6 +30,14 @@ def _database_url(value: str | None) -> str | None:
     if value and not value.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql://")
     return value or None
+
+
+def _absent(value: object) -> object:
+    return value or None
+
+
+# Empty is absent.
+_Text = Annotated[str | None, BeforeValidator(_absent)]
 
 
 def _redis_url(value: str | None) -> str | None:
@@ -52,12 +61,18 @@ class Settings(BaseSettings):
     var: Path = Path("var")
     # PostgreSQL >= 15. Absent: an embedded one under `var`.
     database_url: Annotated[str | None, AfterValidator(_database_url)] = None
+    # A database for the demo alone. Absent: an embedded one under `var/demo`, whatever `database_url` is.
+    demo_database_url: Annotated[str | None, AfterValidator(_database_url)] = None
+    # Set by the demo for its own processes: there, staff whose password everybody knows are as they should be.
+    demo: bool = False
     # Connections per process.
     database_pool: int = Field(default=10, ge=2, le=200)
     # Absent: in this process. With several processes, rate limits are then kept by each for itself.
     redis_url: Annotated[str | None, AfterValidator(_redis_url)] = None
     # Seals the accounts' secrets. Absent: one is made and kept in `var`.
-    secret_key: str | None = Field(default=None, min_length=16, repr=False)
+    secret_key: Annotated[Annotated[str, Field(min_length=16)] | None, BeforeValidator(_absent)] = Field(
+        default=None, repr=False
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=8300, ge=0, le=65535)
     # Where the worker shows its health and metrics, on the same host; 0 shows them nowhere.
@@ -79,10 +94,10 @@ class Settings(BaseSettings):
     outreach_days: int = Field(default=365, ge=30, le=3650)
     # The language model: an OpenAI-compatible address (…/v1) and a model's name. Without both there is none.
     llm_base_url: Annotated[str | None, AfterValidator(_optional_http_url)] = None
-    llm_model: str | None = None
+    llm_model: _Text = None
     llm_api_key: str = Field(default="", repr=False)
     # Also used for embeddings, where the knowledge base wants them.
-    llm_embedding_model: str | None = None
+    llm_embedding_model: _Text = None
     # What a million tokens cost, in fen: budgets in money count with it.
     llm_price_in: int = Field(default=200, ge=0)
     llm_price_out: int = Field(default=800, ge=0)
@@ -113,6 +128,42 @@ def load() -> Settings:
             for problem in error.errors()
         ]
         raise SettingsError("\n".join(lines)) from None
+
+
+def demo_settings(settings: Settings) -> Settings:
+    """Return what the demo works with: database, key, folder and shared state are never those of `serve`.
+
+    Raises SettingsError when FENSI_DEMO_DATABASE_URL is the database that `serve` would use.
+    """
+    url = settings.demo_database_url
+    if url and settings.database_url and _place(url) == _place(settings.database_url):
+        raise SettingsError("FENSI_DEMO_DATABASE_URL: must be another database than FENSI_DATABASE_URL")
+    simulator = f"http://127.0.0.1:{settings.simulator_port}"
+    changes: dict[str, object] = {
+        "demo": True,
+        "var": settings.var / "demo",
+        "database_url": url,
+        "redis_url": None,
+        "secret_key": None,
+        "host": "127.0.0.1",
+        "public_url": f"http://127.0.0.1:{settings.port}",
+        "wechat_url": simulator,
+    }
+    if "log_level" not in settings.model_fields_set:
+        changes["log_level"] = "warning"
+    if not (settings.llm_base_url and settings.llm_model):
+        changes |= {"llm_base_url": f"{simulator}/v1", "llm_model": "simulated-model", "llm_api_key": "demo"}
+    return settings.model_copy(update=changes)
+
+
+def _place(url: str) -> tuple[object, ...]:
+    found = credentials(url)
+    return found["host"], found["port"], found["database"]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables with which a child process has these very settings, whatever its `.env` says."""
+    return {f"FENSI_{name.upper()}": "" if value is None else str(value) for name, value in settings}
 
 
 def sealer(settings: Settings) -> Sealer:

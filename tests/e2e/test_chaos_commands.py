@@ -14,13 +14,13 @@ from tests.e2e.processes import ROOT, Fensi, open_shop, until
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize("command", ["serve", "worker"])
+@pytest.mark.parametrize("command", ["serve", "serve --workers 2", "worker"])
 async def test_a_database_that_was_not_migrated(
     command: str, tmp_path: Path, empty_database_url: str, wechat: SimulatorServer
 ) -> None:
-    fensi = Fensi(tmp_path, empty_database_url, wechat.url, port="0")
+    fensi = Fensi(tmp_path, empty_database_url, wechat.url, port=str(free_port()))
     try:
-        code, said = await fensi.run(command)
+        code, said = await fensi.run(*command.split())
     finally:
         await fensi.remove()
     missing = len(list((ROOT / "migrations").glob("[0-9]*.py")))
@@ -80,7 +80,11 @@ async def test_doctor_when_all_is_well_wrong_and_unreachable(
     assert bad_setting[1].startswith("FENSI_LOG_LEVEL: ")
 
 
-async def test_a_demo_killed_while_it_is_made_is_made_whole_and_then_found(db: TortoiseContext, fensi: Fensi) -> None:
+async def test_a_demo_killed_while_it_is_made_is_made_whole_and_then_found(
+    db: TortoiseContext, tmp_path: Path, database_url: str
+) -> None:
+    fensi = Fensi(tmp_path, None, "http://127.0.0.1:9", demo_database_url=database_url)
+
     async def counts() -> dict[str, int]:
         tables = ("account", "channel", "welcome", "member", "fan", "event", "push")
         rows = await scrm_db.fetch(" UNION ALL ".join(f"SELECT '{name}', count(*) FROM {name}" for name in tables))  # noqa: S608  # the names above

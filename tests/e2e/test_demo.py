@@ -93,7 +93,15 @@ class Phone:
 
 @pytest.fixture
 async def demo(db: TortoiseContext, tmp_path: Path, database_url: str) -> AsyncIterator[Demo]:
-    fensi = Fensi(tmp_path, database_url, "http://127.0.0.1:9")
+    # What `serve` would use is of no use to the demo: neither this database nor this Redis answers.
+    nowhere = free_port()
+    fensi = Fensi(
+        tmp_path,
+        f"postgresql://postgres@127.0.0.1:{nowhere}/fensi",
+        "http://127.0.0.1:9",
+        redis_url=f"redis://127.0.0.1:{nowhere}/0",
+        demo_database_url=database_url,
+    )
     ports = {name: str(free_port()) for name in ("port", "worker_port", "simulator_port")}
     async with aiohttp.ClientSession() as http:
         try:

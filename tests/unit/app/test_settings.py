@@ -7,7 +7,7 @@ from threading import Barrier
 
 import pytest
 
-from app.settings import Settings, SettingsError, load, sealer
+from app.settings import Settings, SettingsError, demo_settings, environment, load, sealer
 from kit.seal import Sealer, UnsealError
 
 
@@ -92,6 +92,46 @@ def test_everything_wrong_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         "FENSI_DATABASE_POOL",
         "FENSI_PORT",
     ]
+
+
+def test_the_demo_has_a_house_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "DATABASE_URL": "postgresql://fensi:pw@db/fensi",
+        "REDIS_URL": "redis://db",
+        "SECRET_KEY": "the key of the real accounts",
+        "PUBLIC_URL": "https://fensi.example",
+        "HOST": "0.0.0.0",  # what must not come through
+        "PORT": "9000",
+        "SIMULATOR_PORT": "9900",
+    }.items():
+        monkeypatch.setenv(f"FENSI_{name}", value)
+    demo = demo_settings(load())
+    assert (demo.demo, demo.var, demo.database_url, demo.redis_url) == (True, Path("var/demo"), None, None)
+    assert (demo.secret_key, demo.host, demo.log_level) == (None, "127.0.0.1", "warning")
+    assert (demo.public_url, demo.wechat_url) == ("http://127.0.0.1:9000", "http://127.0.0.1:9900")
+    assert (demo.llm_base_url, demo.llm_model) == ("http://127.0.0.1:9900/v1", "simulated-model")
+    monkeypatch.setenv("FENSI_DEMO_DATABASE_URL", "postgresql://fensi:pw@db/demo")
+    monkeypatch.setenv("FENSI_LOG_LEVEL", "info")
+    demo = demo_settings(load())
+    assert (demo.database_url, demo.log_level) == ("postgresql://fensi:pw@db/demo", "info")
+    # By another user and in another spelling it is the same one all the same.
+    monkeypatch.setenv("FENSI_DEMO_DATABASE_URL", "postgres://other@db:5432/fensi?sslmode=disable")
+    with pytest.raises(SettingsError) as caught:
+        demo_settings(load())
+    assert str(caught.value) == "FENSI_DEMO_DATABASE_URL: must be another database than FENSI_DATABASE_URL"
+
+
+def test_a_child_has_the_very_settings_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Also where a variable is not there and the file would have its say.
+    Path(".env").write_text(
+        "FENSI_DATABASE_URL=postgresql://db/fensi\nFENSI_REDIS_URL=redis://db\nFENSI_SECRET_KEY=0123456789abcdef\n"
+        "FENSI_TRUSTED_PROXIES=none\nFENSI_LLM_MODEL=deepseek-chat\nFENSI_LLM_EMBEDDING_MODEL=bge\n"
+    )
+    for given in (load(), demo_settings(load()), Settings(_env_file=None)):
+        with monkeypatch.context() as child:
+            for name, value in environment(given).items():
+                child.setenv(name, value)
+            assert load() == given
 
 
 def test_the_key_is_not_in_the_settings_words() -> None:
