@@ -18,7 +18,6 @@ from kit.tasks import repeat
 from scrm.checkins.cards import JOB as CHECKIN_CARD
 from scrm.members import profiles
 from scrm.migrate import pending
-from scrm.outreach.service import oldest_pending
 from web import metrics
 from worker import schedules
 from worker.cards import send_card
@@ -159,8 +158,7 @@ async def _show_health(settings: Settings, opened: Services) -> web.AppRunner:
 
 
 async def _look_after(opened: Services) -> None:
-    """Resume abandoned pushes and measure the outbox."""
+    """Resume abandoned pushes."""
     resumed = await resume_abandoned(opened.directory, opened.engine, opened.clock, opened.tasks)
     if resumed:
         log.warning("abandoned pushes resumed", count=len(resumed))
-    metrics.OUTBOX_AGE.set(await oldest_pending(opened.clock.now()))

@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
 
     serve = sub.add_parser("serve", help="answer callbacks over HTTP")
     serve.add_argument("--workers", type=_count, default=1, help="processes that share the port (1)")
-    serve.add_argument("--port", type=int, help="instead of FENSI_PORT")
+    serve.add_argument("--port", type=_port, help="instead of FENSI_PORT")
     serve.add_argument("--host", help="instead of FENSI_HOST")
     serve.add_argument("--shared-port", action="store_true", help=argparse.SUPPRESS)
     serve.set_defaults(run=commands.serve)
@@ -147,10 +147,17 @@ def _knowledge(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 64:
-        raise argparse.ArgumentTypeError("1 to 64")
-    return number
+    return _number(text, 1, 64)
+
+
+def _port(text: str) -> int:
+    return _number(text, 0, 65535)
+
+
+def _number(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text[:20]) <= most):
+        raise argparse.ArgumentTypeError(f"a number from {least} to {most} is needed")
+    return int(text)
 
 
 def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, bool]:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import getpass
 import json
 import os
@@ -15,9 +16,9 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from app import embedded, logs
+from app import causes, embedded, logs
 from app.processes import SUPERVISOR, Child, Processes
-from app.settings import Settings, environment, sealer
+from app.settings import Settings, SettingsError, data_folder, environment, sealer
 from kit.clock import SystemClock
 from scrm import db
 
@@ -54,8 +55,8 @@ async def _reach(url: str) -> None:
         async with db.database(url, pool=2):
             return
     except Exception as error:  # noqa: BLE001  # refused, unknown, wrong password, no such database: a class each
-        kind = type(error.__cause__ or error).__name__
-        raise CommandError(f"FENSI_DATABASE_URL: the database does not answer or refuses ({kind})") from None
+        said = causes.of_database(error, db.credentials(url)["database"])
+        raise CommandError(f"FENSI_DATABASE_URL: {said}") from None
 
 
 def serve(settings: Settings, given: argparse.Namespace) -> int:
@@ -179,8 +180,13 @@ def doctor(settings: Settings, _given: argparse.Namespace) -> int:
     """Print a line for every check; non-zero when something is wrong."""
     from app.doctor import examine
 
-    with embedded.database_url(settings) as url:
-        findings = run_async(examine(settings, url))
+    with contextlib.ExitStack() as stack:
+        url, trouble = None, ""
+        try:
+            url = stack.enter_context(embedded.database_url(settings))
+        except (SettingsError, embedded.EmbeddedError) as error:
+            trouble = str(error)
+        findings = run_async(examine(settings, url, trouble))
     for finding in findings:
         print(f"{'ok' if finding.fine else '!!'}  {finding.text}")
     return 0 if all(finding.fine for finding in findings) else 1
@@ -214,7 +220,7 @@ def openapi(settings: Settings, given: argparse.Namespace) -> int:
 
 def simulate(settings: Settings, given: argparse.Namespace) -> int:
     """Become the simulator."""
-    settings.var.mkdir(parents=True, exist_ok=True)
+    data_folder(settings)
     arguments = ["--port", str(given.port), "--pages", str(settings.pages / "phone")]
     arguments += ["--state", str(settings.var / "simulator.json")]
     if SUPERVISOR in os.environ:

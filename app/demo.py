@@ -12,7 +12,7 @@ from app import demo_club, demo_data, demo_desk, demo_month, demo_people, demo_s
 from app.commands import CommandError, check_free, check_migrated, prepare, run_async
 from app.processes import Child, Processes
 from app.services import Services, services
-from app.settings import Settings, environment, sealer
+from app.settings import Settings, data_folder, environment, sealer
 from app.wechat import client_of, create_code, menu_differences, publish_menu
 from kit.clock import SystemClock
 from scrm import db
@@ -42,7 +42,7 @@ def run_demo(settings: Settings, *, wait: bool = True) -> int:
     The settings are those of `app.settings.demo_settings`.
     """
     logs.configure(settings)
-    settings.var.mkdir(parents=True, exist_ok=True)
+    data_folder(settings)
     simulator_url = settings.wechat_url
     if wait:
         for port in (settings.port, settings.simulator_port):

@@ -1,15 +1,21 @@
 """`fensi doctor`: what is missing, wrong or unreachable, a line each, in plain words."""
 
+import difflib
+import os
+import secrets
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import aiohttp
 
-from app import demo_staff
+from app import causes, demo_staff
+from app.assistant import open_model
 from app.server import SKEW_SECONDS
-from app.services import Services, services
-from app.settings import Settings
-from app.wechat import client_of, menu_differences
+from app.services import Services, services, shared_state
+from app.settings import Settings, SettingsError, unknown_names
+from app.wechat import client_of, shown_menu
+from bot.signature import sign
 from gateways.wechat.errors import WeChatFailure
 from kit import workdays
 from kit.chat import ModelFailure, Turn
@@ -17,8 +23,13 @@ from kit.clock import SystemClock, natural_day
 from kit.seal import UnsealError
 from kit.state import StateUnavailable
 from scrm import db
-from scrm.errors import Unavailable
+from scrm.accounts.service import AccountView
+from scrm.menus import service as menus
 from scrm.migrate import pending
+from scrm.outreach.service import oldest_pending
+
+# A worker takes what is due within a second.
+WAITING_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +40,14 @@ class Finding:
     text: str
 
 
-async def examine(settings: Settings, url: str) -> list[Finding]:
-    """Look at everything this installation stands on; never raises for what it finds."""
+async def examine(settings: Settings, url: str | None, trouble: str = "") -> list[Finding]:
+    """Look at everything this installation stands on; never raises for what it finds.
+
+    Without a `url` there is no database, and `trouble` says why.
+    """
     found = [
         Finding(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]}"),
+        *_misspelt(),
         _secret_key(settings),
         Finding(
             (settings.pages / "phone" / "index.html").is_file(),
@@ -42,23 +57,35 @@ async def examine(settings: Settings, url: str) -> list[Finding]:
         ),
         _calendar(),
         _proxies(settings),
+        await _state(settings),
+        await _model(settings),
     ]
-    database = await _database(settings, url)
+    database = Finding(False, trouble) if url is None else await _database(settings, url)
     found.append(database)
-    if not database.fine:
+    if url is None or not database.fine:
         return found
     try:
         async with services(settings, url) as opened:
             found.append(await _clock(opened))
             if not settings.demo and (logins := await demo_staff.still_open()):
                 found.append(Finding(False, demo_staff.complaint(logins)))
-            found.append(await _state(settings, opened))
-            found.append(await _model(settings, opened))
+            found.append(await _outbox(opened))
             found += await _accounts(settings, opened)
     except UnsealError:
         found.append(
             Finding(False, "FENSI_SECRET_KEY is not the one the accounts were added with: their secrets stay shut")
         )
+    except SettingsError as error:
+        found.append(Finding(False, str(error)))
+    return found
+
+
+def _misspelt() -> list[Finding]:
+    known = [f"FENSI_{name.upper()}" for name in Settings.model_fields]
+    found = []
+    for name in unknown_names():
+        (near, *_) = [*difflib.get_close_matches(name, known, n=1), ""]
+        found.append(Finding(False, f"{name}: there is no such setting" + (f"; is {near} meant?" if near else "")))
     return found
 
 
@@ -69,7 +96,10 @@ def _secret_key(settings: Settings) -> Finding:
         return Finding(
             False, f"FENSI_SECRET_KEY is not set: secrets are sealed with a key in {settings.var}, on this machine only"
         )
-    return Finding(True, f"the key is in {settings.var / 'secret.key'} (keep it with your backups)")
+    path = settings.var / "secret.key"
+    if not os.path.exists(path):  # noqa: PTH110  # false, where Path.exists raises for a folder that nobody may enter
+        return Finding(True, f"no FENSI_SECRET_KEY: a key will be made in {path}")
+    return Finding(True, f"the key is in {path} (keep it with your backups)")
 
 
 def _calendar() -> Finding:
@@ -91,12 +121,10 @@ async def _database(settings: Settings, url: str) -> Finding:
         async with db.database(url, pool=2):
             version = (await db.fetch("SHOW server_version_num"))[0][0]
             missing = await pending(url)
-    except (Unavailable, ValueError, OSError) as error:
-        return Finding(
-            False, f"FENSI_DATABASE_URL: {where} does not answer ({type(error.__cause__ or error).__name__})"
-        )
-    except Exception as error:  # noqa: BLE001  # wrong password, missing database: each its own class
-        return Finding(False, f"FENSI_DATABASE_URL: {where} refuses ({type(error.__cause__ or error).__name__})")
+    except Exception as error:  # noqa: BLE001  # refused, unknown, wrong password, no such database: a class each
+        if settings.database_url is None and causes.is_missing(error):
+            return Finding(False, f"{where} runs and has no data yet: `fensi accounts add --help`")
+        return Finding(False, f"FENSI_DATABASE_URL: {causes.of_database(error, db.credentials(url)['database'])}")
     if int(version) < 150000:
         return Finding(False, f"{where} is version {int(version) // 10000}; 15 or newer is needed")
     if missing:
@@ -110,30 +138,50 @@ async def _clock(opened: Services) -> Finding:
     return Finding(fine, "the clocks agree" if fine else f"this machine's clock is {skew:+.1f} s off the database's")
 
 
-async def _state(settings: Settings, opened: Services) -> Finding:
+async def _outbox(opened: Services) -> Finding:
+    waiting = await oldest_pending(opened.clock.now())
+    if waiting < WAITING_SECONDS:
+        return Finding(True, "no message waits longer than it should")
+    return Finding(False, f"a message is due for {_span(waiting)}; no worker seems to run: `fensi worker`")
+
+
+def _span(seconds: float) -> str:
+    for unit, name in ((86400, "days"), (3600, "hours")):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit:.0f} {name}"
+    return f"{seconds // 60:.0f} minutes"
+
+
+async def _state(settings: Settings) -> Finding:
     if settings.redis_url is None:
         return Finding(True, "no FENSI_REDIS_URL: shared state is kept in each process (fine on one machine)")
+    state = shared_state(settings.redis_url)
     try:
-        await opened.state.ping()
+        await state.ping()
     except StateUnavailable:
         return Finding(
             False, "FENSI_REDIS_URL: Redis does not answer; tokens and rate limits fall back to each process"
         )
+    finally:
+        await state.close()
     return Finding(True, "Redis answers")
 
 
-async def _model(settings: Settings, opened: Services) -> Finding:
-    if opened.model is None:
-        if settings.llm_base_url or settings.llm_model:
-            return Finding(False, "FENSI_LLM_BASE_URL and FENSI_LLM_MODEL: the language model needs both")
-        return Finding(True, "no FENSI_LLM_BASE_URL: answers come from rules and the knowledge base alone")
-    try:
-        await opened.model.chat([Turn("user", "你好")], max_tokens=5, seconds=10)
-        if opened.model.embeds:
-            await opened.model.embed(["你好"], seconds=10)
-    except ModelFailure as failure:
-        return Finding(False, f"FENSI_LLM_BASE_URL: the language model does not answer: {failure.code}, {failure}")
-    return Finding(True, f"the language model {opened.model.name} answers")
+async def _model(settings: Settings) -> Finding:
+    async with AsyncExitStack() as stack:
+        model = await open_model(settings, stack)
+        if model is None:
+            if settings.llm_base_url or settings.llm_model:
+                return Finding(False, "FENSI_LLM_BASE_URL and FENSI_LLM_MODEL: the language model needs both")
+            return Finding(True, "no FENSI_LLM_BASE_URL: answers come from rules and the knowledge base alone")
+        try:
+            await model.chat([Turn("user", "你好")], max_tokens=5, seconds=10)
+            if model.embeds:
+                await model.embed(["你好"], seconds=10)
+        except ModelFailure as failure:
+            said = f"FENSI_LLM_BASE_URL: the language model does not answer: {failure.code}, {failure}"
+            return Finding(False, said)
+        return Finding(True, f"the language model {model.name} answers")
 
 
 async def _accounts(settings: Settings, opened: Services) -> list[Finding]:
@@ -152,32 +200,39 @@ async def _accounts(settings: Settings, opened: Services) -> list[Finding]:
             found.append(Finding(False, f"{name}: no access token from {settings.wechat_url}: {failure}"))
             continue
         found.append(Finding(True, f"{name}: WeChat's API answers"))
-        found.append(await _callback(settings, account.id, name))
+        found.append(await _callback(settings, account, name))
         if account.kind != "miniprogram":
             found.append(await _menu(opened, account.id, name))
     return found
 
 
-async def _callback(settings: Settings, account_id: int, name: str) -> Finding:
-    url = f"{settings.public_url}/wechat/{account_id}"
+async def _callback(settings: Settings, account: AccountView, name: str) -> Finding:
+    """Ask as WeChat does when somebody enters the URL there; a page that anybody else shows does not pass."""
+    url = f"{settings.public_url}/wechat/{account.id}"
+    stamp, nonce, echo = str(int(SystemClock().now().timestamp())), secrets.token_hex(8), secrets.token_hex(8)
+    query = {"signature": sign(account.token, stamp, nonce), "timestamp": stamp, "nonce": nonce, "echostr": echo}
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
-            session.get(url) as response,
+            session.get(url, params=query, allow_redirects=False) as response,
         ):
-            # Unsigned, so 403 is what our own callback says.
-            fine = response.status == 403
-            said = f"answers {response.status}"
+            if response.status == 200 and await response.content.read(100) == echo.encode():
+                return Finding(True, f"{name}: callback {url} is there")
+            said = f"answers {response.status}, but not as this house does; what listens there?"
     except (aiohttp.ClientError, TimeoutError) as error:
-        fine, said = False, f"does not answer ({type(error).__name__}); is the server running?"
-    return Finding(fine, f"{name}: callback {url} {said if not fine else 'is there'}")
+        said = f"does not answer: {causes.of_request(error)}; is the server running?"
+    return Finding(False, f"{name}: callback {url} {said}")
 
 
 async def _menu(opened: Services, account_id: int, name: str) -> Finding:
+    wanted = await menus.wanted(account_id)
     try:
-        differences = await menu_differences(opened, account_id)
+        shown = await shown_menu(opened, account_id)
     except WeChatFailure as failure:
         return Finding(False, f"{name}: the menu cannot be read: {failure}")
-    if differences:
+    if wanted is None:
+        # Nothing wrong: it may well be made at mp.weixin.qq.com.
+        return Finding(True, f"{name}: no menu is defined here; phones show {len(shown) or 'no'} buttons")
+    if differences := menus.differences(wanted, shown):
         return Finding(False, f"{name}: the menu on phones differs: {'；'.join(differences[:5])}")
     return Finding(True, f"{name}: the menu on phones is ours")

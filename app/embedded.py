@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from app.settings import Settings
+from app.settings import Settings, data_folder
 
 NAME = "fensi"
 
@@ -25,13 +25,13 @@ def database_url(settings: Settings) -> Iterator[str]:
     """Give the database's URL, starting the embedded server for as long as the block runs where needed.
 
     The server stops when the last process that uses it has ended. Started as root it runs as a system user
-    `pgserver`, which is created when missing.
+    `pgserver`, which is created when missing. Raises SettingsError or EmbeddedError.
     """
     if settings.database_url:
         yield settings.database_url
         return
     try:
-        server = _start(settings.var / "postgres")
+        server = _start(data_folder(settings) / "postgres")
     except OSError as error:
         raise EmbeddedError(f"FENSI_VAR: {settings.var} cannot be used for data: {error.strerror}") from None
     try:

@@ -58,7 +58,8 @@ class Services:
     parts: Parts = NO_PARTS
 
 
-def _shared_state(redis_url: str | None) -> SharedState:
+def shared_state(redis_url: str | None) -> SharedState:
+    """Return what processes share: Redis, or without one a memory of this process alone."""
     if not redis_url:
         return MemoryState()
     from gateways.redis_state import RedisState  # 20 MB that a process without Redis has no use for
@@ -73,7 +74,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
         await stack.enter_async_context(db.database(database_url, pool=settings.database_pool))
         clock, seal = SystemClock(), sealer(settings)
         tasks = Tasks()
-        state = _shared_state(settings.redis_url)
+        state = shared_state(settings.redis_url)
         stack.push_async_callback(state.close)
         # No cookies: the platform's belong to a browser, and would be mixed between accounts.
         session = await stack.enter_async_context(

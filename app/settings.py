@@ -1,6 +1,7 @@
 """Settings: FENSI_* variables, or the same names in a `.env` file; every one has a default that works alone."""
 
 import contextlib
+import os
 import secrets
 import tempfile
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from kit.seal import Sealer
 from scrm.db import credentials
@@ -16,10 +17,19 @@ from web.addresses import LOOPBACK, Proxies
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
+    if _scheme(value) not in {"http", "https"} or not urlsplit(value).hostname:
         raise ValueError("must be an http:// or https:// address")
     return value.rstrip("/")
+
+
+def _scheme(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # looks at it only now
+    except ValueError:
+        # Python's own words show a part of the address, and in a misspelt one that may be the password.
+        raise ValueError("is not an address; its host or port is misspelt") from None
+    return parts.scheme
 
 
 def _optional_http_url(value: str | None) -> str | None:
@@ -27,9 +37,20 @@ def _optional_http_url(value: str | None) -> str | None:
 
 
 def _database_url(value: str | None) -> str | None:
-    if value and not value.startswith(("postgresql://", "postgres://")):
+    if not value:
+        return None
+    if _scheme(value) not in {"postgresql", "postgres"}:
         raise ValueError("must start with postgresql://")
-    return value or None
+    try:
+        port = credentials(value)["port"]
+    except ValueError as error:
+        name, own, said = str(error).partition(": ")
+        raise ValueError(said if own and name == "FENSI_DATABASE_URL" else "its port is no number") from None
+    except OSError as error:
+        raise ValueError(f"its certificate files cannot be used: {error.strerror}") from None
+    if not 1 <= port <= 65535:
+        raise ValueError("its port must be from 1 to 65535")
+    return value
 
 
 def _absent(value: object) -> object:
@@ -41,7 +62,7 @@ _Text = Annotated[str | None, BeforeValidator(_absent)]
 
 
 def _redis_url(value: str | None) -> str | None:
-    if value and not value.startswith(("redis://", "rediss://", "unix://")):
+    if value and _scheme(value) not in {"redis", "rediss", "unix"}:
         raise ValueError("must start with redis://")
     return value or None
 
@@ -114,6 +135,10 @@ class Settings(BaseSettings):
         return Path(__file__).parent.parent / "web" / "static"
 
 
+# Read elsewhere: by the set-up of the browser tests, and by our child processes.
+_OTHERS = {"FENSI_CHROMIUM", "FENSI_SUPERVISOR"}
+
+
 class SettingsError(Exception):
     """A setting is wrong; the message names each variable on a line of its own."""
 
@@ -124,10 +149,18 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         lines = [
-            f"FENSI_{str(problem['loc'][0] if problem['loc'] else '').upper()}: {problem['msg']}"
+            f"FENSI_{str(problem['loc'][0] if problem['loc'] else '').upper()}: "
+            f"{problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors()
         ]
         raise SettingsError("\n".join(lines)) from None
+
+
+def unknown_names() -> list[str]:
+    """Return the FENSI_* names, set as variables or in `.env`, that are no settings: misspelt ones, mostly."""
+    known = {f"FENSI_{name.upper()}" for name in Settings.model_fields}
+    found = {name.upper() for name in (*os.environ, *DotEnvSettingsSource(Settings).env_vars)}
+    return sorted(name for name in found - known - _OTHERS if name.startswith("FENSI_") and "_TEST_" not in name)
 
 
 def demo_settings(settings: Settings) -> Settings:
@@ -170,9 +203,30 @@ def sealer(settings: Settings) -> Sealer:
     """Return the sealer of FENSI_SECRET_KEY, making and keeping a key in `var` when none is set."""
     if settings.secret_key:
         return Sealer(settings.secret_key)
+    try:
+        return Sealer(_kept_key(settings))
+    except OSError as error:
+        raise _unusable(settings, error) from None
+
+
+def data_folder(settings: Settings) -> Path:
+    """Return the folder of local data, made when it is not there; raises SettingsError where it cannot be."""
+    try:
+        settings.var.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(settings, error) from None
+    return settings.var
+
+
+def _unusable(settings: Settings, error: OSError) -> SettingsError:
+    said = "it is no folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
+    return SettingsError(f"FENSI_VAR: {settings.var} cannot be used for data: {said}")
+
+
+def _kept_key(settings: Settings) -> str:
     path = settings.var / "secret.key"
     if not path.exists():
-        settings.var.mkdir(parents=True, exist_ok=True)
+        data_folder(settings)
         # Written apart and put into place whole: of two processes that start at once, one makes the key and both
         # use it, and nobody ever reads half of one.
         with tempfile.NamedTemporaryFile("w", dir=settings.var, prefix="secret.") as file:
@@ -180,4 +234,4 @@ def sealer(settings: Settings) -> Sealer:
             file.flush()
             with contextlib.suppress(FileExistsError):
                 path.hardlink_to(file.name)
-    return Sealer(path.read_text().strip())
+    return path.read_text().strip()

@@ -56,6 +56,11 @@ async def menu_differences(opened: Services, account_id: int) -> list[str]:
     wanted = await menus.wanted(account_id)
     if wanted is None:
         return []
+    return menus.differences(wanted, await shown_menu(opened, account_id))
+
+
+async def shown_menu(opened: Services, account_id: int) -> list[dict[str, Any]]:
+    """Return the buttons that phones show; raises WeChatFailure."""
     shown = await client_of(opened, account_id).menu.get_menu_info()
-    effective = shown.get("selfmenu_info", {}).get("button", []) if shown.get("is_menu_open") else []
-    return menus.differences(wanted, effective)
+    buttons: list[dict[str, Any]] = shown.get("selfmenu_info", {}).get("button", [])
+    return buttons if shown.get("is_menu_open") else []

@@ -3,8 +3,15 @@
 import asyncio
 
 from app.server import until_idle
+from kit.clock import ManualClock
+from kit.ids import key_of
+from scrm.outreach import service as outreach
 from tests.bot.desk import Desk
 from tests.bot.house import BRIEF, House
+from tests.db.outage import gate
+from tests.factories import TEXT, happens, make_follower
+
+METRIC = "fensi_outbox_oldest_seconds"
 
 
 async def test_health_readiness_and_metrics(house: House, desk: Desk) -> None:
@@ -19,6 +26,28 @@ async def test_health_readiness_and_metrics(house: House, desk: Desk) -> None:
         text = await response.text()
     assert 'fensi_pushes_total{kind="wechat.text",outcome="answered"}' in text
     assert "oFan" not in text
+
+
+async def test_how_long_messages_wait_is_measured_where_no_worker_is(own_house: House, clock: ManualClock) -> None:
+    async def shown() -> str:
+        async with account.http.get(f"{server.address}/metrics") as response:
+            assert response.status == 200
+            (line,) = [one for one in (await response.text()).splitlines() if one.startswith(METRIC)]
+            return line
+
+    async with gate(own_house.url) as way:
+        account = await own_house.account()
+        server = await own_house.server(url=way.url)
+        assert await shown() == f"{METRIC} 0.0"
+        fan = await make_follower(account.id, clock.now())
+        await happens(fan, TEXT, clock.now())
+        body = {"msgtype": "text", "text": {"content": "您好"}}
+        await outreach.say(key=key_of("due"), fan_id=fan.id, body=body, purpose="answer", now=clock.now())
+        clock.advance(hours=2)
+        assert await shown() == f"{METRIC} 7200.0"
+        await way.shut()
+        assert await shown() == f"{METRIC} NaN", "not known, which is not none"
+        await own_house.close()
 
 
 async def test_a_stopping_server_finishes_what_it_accepted(house: House, desk: Desk) -> None:

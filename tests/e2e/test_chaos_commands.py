@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import aiohttp
 import pytest
 from tortoise.context import TortoiseContext
 
@@ -34,7 +35,7 @@ async def test_a_database_that_is_not_there(command: str, tmp_path: Path, wechat
         code, said = await fensi.run(*command.split())
     finally:
         await fensi.remove()
-    assert (code, said) == (1, "FENSI_DATABASE_URL: the database does not answer or refuses (ConnectionRefusedError)\n")
+    assert (code, said) == (1, "FENSI_DATABASE_URL: PostgreSQL does not answer: connection refused\n")
 
 
 async def test_doctor_when_all_is_well_wrong_and_unreachable(
@@ -48,7 +49,7 @@ async def test_doctor_when_all_is_well_wrong_and_unreachable(
         "ok  no FENSI_REDIS_URL: shared state is kept in each process (fine on one machine)",
         f"ok  {name}: WeChat's API answers",
         f"ok  {name}: callback {server.url}{shop.path} is there",
-        f"ok  {name}: the menu on phones is ours",
+        f"ok  {name}: no menu is defined here; phones show no buttons",
     ]
     nowhere = free_port()
     well, other_key, no_wechat, no_database, no_redis, bad_setting = await asyncio.gather(
@@ -59,6 +60,8 @@ async def test_doctor_when_all_is_well_wrong_and_unreachable(
         fensi.run("doctor", public_url=server.url, redis_url=f"redis://127.0.0.1:{nowhere}/0"),
         fensi.run("doctor", log_level="loud"),
     )
+    async with aiohttp.ClientSession() as http, http.get(f"{server.url}/metrics") as metrics:
+        assert "fensi_push_refused_total{" not in await metrics.text(), "whoever looks is nobody who was refused"
     code, said = well
     lines = said.splitlines()
     assert set(fine) <= set(lines), said
@@ -69,7 +72,7 @@ async def test_doctor_when_all_is_well_wrong_and_unreachable(
     sealed = "!!  FENSI_SECRET_KEY is not the one the accounts were added with: their secrets stay shut"
     refused = "ClientConnectorError"
     token = f"no access token from http://127.0.0.1:{nowhere}: /cgi-bin/stable_token: {refused}"
-    away = "!!  FENSI_DATABASE_URL: PostgreSQL does not answer (ConnectionRefusedError)"
+    away = "!!  FENSI_DATABASE_URL: PostgreSQL does not answer: connection refused"
     redis = "!!  FENSI_REDIS_URL: Redis does not answer; tokens and rate limits fall back to each process"
     assert (other_key[0], other_key[1].splitlines()[-1]) == (1, sealed)
     assert (no_wechat[0], no_wechat[1].splitlines()[-1]) == (1, f"!!  {name}: {token}")

@@ -53,7 +53,10 @@ async def test_the_demo_leaves_a_configured_database_alone(
     code, said = await fensi.run("demo", "accounts", "list")
     assert (code, [line.split()[1] for line in said.splitlines()]) == (0, ["service", "miniprogram"])
     assert [path.name for path in (folder / "var").iterdir()] == ["demo"]
-    # Without a database configured, `serve` has an embedded one that is not the demo's either.
+    # Without a database configured, `serve` has an embedded one that is not the demo's either; doctor tells so.
+    code, said = await fensi.run("doctor", database_url="", secret_key="")
+    assert "!!  the embedded PostgreSQL runs and has no data yet: `fensi accounts add --help`" in said.splitlines()
+    assert f"ok  no FENSI_SECRET_KEY: a key will be made in {folder}/var/secret.key" in said.splitlines()
     assert await fensi.run("accounts", "list", database_url="") == (0, NONE)
     assert (await fensi.run("staff", "list", database_url=""))[1] == "nobody yet: fensi staff add --help\n"
 

@@ -182,13 +182,56 @@ def test_a_wrong_setting_is_said_before_anything_is_done(fensi: Fensi, monkeypat
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["nonsense"], ["serve", "--workers", "0"], ["serve", "--workers", "65"], ["accounts", "add"], ["accounts"]],
+    [
+        [],
+        ["nonsense"],
+        ["serve", "--workers", "0"],
+        ["serve", "--workers", "65"],
+        ["serve", "--port", "99999"],
+        ["accounts", "add"],
+        ["accounts"],
+        ["demo", "nonsense"],
+        ["demo", "demo"],
+    ],
 )
 def test_what_is_no_command_shows_how_it_is_used(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
     assert "usage: fensi" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--workers", "x"], "argument --workers: a number from 1 to 64 is needed"),
+        (["--port", "-1"], "argument --port: a number from 0 to 65535 is needed"),
+        (["--port", "٣"], "argument --port: a number from 0 to 65535 is needed"),
+    ],
+)
+def test_a_number_that_is_none_is_named(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", *arguments])
+    assert capsys.readouterr().err.splitlines()[-1] == f"fensi serve: error: {said}"
+
+
+def test_a_folder_that_cannot_be_used_ends_in_a_sentence(
+    fensi: Fensi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("FENSI_VAR", str(file))
+    monkeypatch.setenv("FENSI_SECRET_KEY", "")
+    said = f"FENSI_VAR: {file} cannot be used for data"
+    assert fensi(*ADD, "--kind", "service", "--appid", "wx1") == (2, "", f"{said}: it is no folder\n")
+    assert fensi("simulate") == (2, "", f"{said}: it is no folder\n")
+    at_the_demo = f"FENSI_VAR: {file}/demo cannot be used for data: it is no folder\n"
+    assert fensi("demo", "--no-wait") == (2, "", at_the_demo)
+    code, out, err = fensi("doctor")
+    assert (code, err, f"!!  {said}: it is no folder" in out.splitlines()) == (1, "", True)
+    monkeypatch.setenv("FENSI_DATABASE_URL", "")
+    code, out, err = fensi("doctor")
+    assert (code, err, out.splitlines()[-1]) == (1, "", f"!!  {said}: it is no folder")
 
 
 def test_the_commands_of_the_contract_are_there() -> None:

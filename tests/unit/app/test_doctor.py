@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from aiohttp import web
 from tortoise.context import TortoiseContext
 
 from app.doctor import examine
@@ -12,14 +15,18 @@ from app.services import services
 from app.settings import Settings
 from app.wechat import create_code, menu_differences, publish_menu
 from kit.clock import SystemClock
+from kit.ids import key_of
 from kit.seal import Sealer
 from scrm.accounts.service import add
 from scrm.channels.models import Channel
 from scrm.errors import Conflict
 from scrm.menus import service as menus
+from scrm.outreach import service as outreach
 from simulator.server import SimulatorServer
 from simulator.testing import running
 from simulator.world import Account
+from tests.conftest import free_port
+from tests.factories import TEXT, happens, make_follower
 from web.addresses import Proxies
 
 KEY = "the key of the doctor's tests"
@@ -41,6 +48,15 @@ class Clinic:
         found = await examine(self.settings.model_copy(update=changes), self.url)
         lines = [finding.text for finding in found if not finding.fine]
         return [line for line in lines if "pages" not in line and ": callback" not in line]
+
+    async def line(self, word: str) -> str:
+        """Return the one line with a word."""
+        (found,) = [one.text for one in await examine(self.settings, self.url) if word in one.text]
+        return found
+
+    @property
+    def name(self) -> str:
+        return f"account {self.account_id} “花店”"
 
 
 @pytest.fixture
@@ -66,6 +82,10 @@ async def clinic(db: TortoiseContext, database_url: str, tmp_path: Path) -> Asyn
 async def test_a_menu_is_published_and_every_difference_is_told(clinic: Clinic) -> None:
     now = SystemClock().now()
     assert await clinic.complaints() == []
+    assert await clinic.line("menu") == f"{clinic.name}: no menu is defined here; phones show no buttons"
+    clinic.at_wechat.menu = {"button": [{"name": "别处", "type": "click", "key": "k"}]}
+    assert await clinic.line("menu") == f"{clinic.name}: no menu is defined here; phones show 1 buttons"
+    clinic.at_wechat.menu = None
     await menus.define(account_id=clinic.account_id, buttons=MENU, now=now)
     name = f"account {clinic.account_id} “花店”: the menu on phones differs"
     assert await clinic.complaints() == [f"{name}: “积分”缺失；“官网”缺失"]
@@ -112,6 +132,55 @@ async def test_the_key_on_this_machine_only_is_a_complaint_where_the_database_is
 async def test_proxies_that_are_everybody_are_a_complaint(clinic: Clinic) -> None:
     (line,) = await clinic.complaints(trusted_proxies=Proxies.parse("10.0.0.0/8, ::/0"))
     assert line == "FENSI_TRUSTED_PROXIES believes everybody: rate limits and the audit trail can be fooled"
+
+
+async def test_a_message_that_nobody_delivers_is_a_complaint(clinic: Clinic) -> None:
+    now = SystemClock().now()
+    fan = await make_follower(clinic.account_id, now - timedelta(hours=3))
+    await happens(fan, TEXT, now - timedelta(hours=3))
+    due = now - timedelta(hours=2, minutes=1)
+    body = {"msgtype": "text", "text": {"content": "您好"}}
+    assert (await outreach.say(key=key_of("due"), fan_id=fan.id, body=body, purpose="answer", now=due)).allowed
+    assert await clinic.complaints() == ["a message is due for 2 hours; no worker seems to run: `fensi worker`"]
+
+
+async def test_the_callback_must_be_ours(clinic: Clinic) -> None:
+    """A page of somebody else's that refuses everybody does not pass, nor one that sends us elsewhere."""
+
+    async def refuse(_request: web.Request) -> web.Response:
+        return web.Response(status=403, text="bad_signature")
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", refuse)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    clinic.settings.public_url = f"http://127.0.0.1:{port}"
+    where = f"{clinic.name}: callback http://127.0.0.1:{port}/wechat/{clinic.account_id}"
+    try:
+        assert await clinic.line("callback") == f"{where} answers 403, but not as this house does; what listens there?"
+    finally:
+        await runner.cleanup()
+    said = f"{where} does not answer: connection refused; is the server running?"
+    assert await clinic.line("callback") == said
+    clinic.settings.public_url = "http://fensi.invalid"
+    where = f"{clinic.name}: callback http://fensi.invalid/wechat/{clinic.account_id}"
+    said = f"{where} does not answer: there is no host of this name; is the server running?"
+    assert await clinic.line("callback") == said
+
+
+async def test_everything_unreachable_has_a_line(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FENSI_WECHATURL", "x")
+    clinic.url = urlunsplit(urlsplit(clinic.url)._replace(path="/nowhere"))
+    nowhere = f"127.0.0.1:{free_port()}"
+    model = {"llm_base_url": f"http://{nowhere}/v1", "llm_model": "m"}
+    misspelt, redis, llm, database = await clinic.complaints(redis_url=f"redis://{nowhere}/0", **model)
+    assert misspelt == "FENSI_WECHATURL: there is no such setting; is FENSI_WECHAT_URL meant?"
+    assert redis.startswith("FENSI_REDIS_URL: Redis does not answer; ")
+    assert llm.startswith("FENSI_LLM_BASE_URL: the language model does not answer: ")
+    assert database == "FENSI_DATABASE_URL: database “nowhere” does not exist: createdb nowhere"
 
 
 async def test_an_empty_house_is_told_the_next_step(empty_database_url: str, database_url: str, tmp_path: Path) -> None:
