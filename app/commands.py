@@ -327,9 +327,16 @@ def channels_add(settings: Settings, given: argparse.Namespace) -> int:
 
 def channels_list(settings: Settings, given: argparse.Namespace) -> int:
     """List channels with their counts of persons."""
-    from scrm.channels.queries import counts
+    from scrm.accounts.models import Account
+    from scrm.channels.queries import ChannelCount, counts
+    from scrm.errors import NotFound
 
-    rows = in_database(settings, lambda: counts(given.account))
+    async def work() -> list[ChannelCount]:
+        if not (0 < given.account < 1 << 63 and await Account.exists(id=given.account)):
+            raise NotFound("没有这个账号", field="account")
+        return await counts(given.account)
+
+    rows = in_database(settings, work)
     print(f"{'scene':20} {'touched':>8} {'followed':>8} {'net':>6}  name")
     for row in rows:
         print(f"{row.scene:20} {row.touched:>8} {row.followed:>8} {row.net:>6}  {row.name}")

@@ -20,8 +20,12 @@ def client_of(opened: Services, account_id: int) -> Any:
 
 
 async def create_code(opened: Services, *, account_id: int, scene: str, name: str, cost_fen: int = 0) -> Channel:
-    """Create a channel and its permanent QR code. Raises Conflict with the platform's reason when it refuses."""
+    """Create a channel and its permanent QR code.
+
+    Raises NotFound, Invalid, and Conflict with the platform's reason when it refuses.
+    """
     client = client_of(opened, account_id)
+    channels.check_scene(scene)
     channel = await Channel.get_or_none(account_id=account_id, scene=scene, ticket="")
     if channel is None:
         channel = await channels.create(

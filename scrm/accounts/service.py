@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from tortoise.exceptions import IntegrityError
 
+from kit.names import is_name
 from kit.seal import Sealer, UnsealError
 from scrm.accounts.models import Account, Brand
 from scrm.db import Transaction, command
@@ -53,13 +54,16 @@ async def add(
 
     Raises Invalid naming the field that is wrong, Conflict when the appid is there already.
     """
+    name, brand = name.strip(), brand.strip()
     mode = mode or ("safe" if aes_key else "plain")
     if kind not in get_args(Kind):
         raise Invalid("类型只能是 service、subscription 或 miniprogram", field="kind")
     if mode not in get_args(Mode):
         raise Invalid("模式只能是 plain、compatible 或 safe", field="mode")
-    if not 1 <= len(name.strip()) <= 64:
-        raise Invalid("名称长度为 1 到 64 个字符", field="name")
+    if not is_name(name, 64):
+        raise Invalid("名称长度为 1 到 64 个字符，不含控制字符", field="name")
+    if not is_name(brand, 64):
+        raise Invalid("品牌名称长度为 1 到 64 个字符，不含控制字符", field="brand")
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", appid):
         raise Invalid("AppID 只含字母、数字、下划线和连字符", field="appid")
     if not secret:
@@ -77,7 +81,7 @@ async def add(
         account = await Account.create(
             brand_id=owner.id,
             kind=kind,
-            name=name.strip(),
+            name=name,
             appid=appid,
             mode=mode,
             verified=verified,

@@ -5,10 +5,13 @@ from datetime import datetime
 
 from tortoise.exceptions import IntegrityError
 
+from kit.names import is_name
 from scrm.channels.models import Channel
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid
 from scrm.events.kinds import Appended
+
+MOST_FEN = 10**12
 
 _KNOW_SCENES = """
 -- A code made elsewhere is a channel too, named by its scene until somebody names it better.
@@ -65,20 +68,28 @@ async def _touch(raw: Connection, events: Sequence[Appended], *, followed: bool)
         await raw.execute(_FIRST_AND_LAST, event.fan_id, channel_id, event.occurred_at)
 
 
+def check_scene(scene: str) -> None:
+    """Raise Invalid for what is no scene: it could be neither stored nor looked up."""
+    if not is_name(scene, 64):
+        raise Invalid("场景值长度为 1 到 64 个字符，不含控制字符", field="scene")
+
+
 @command
 async def create(
     _tx: Transaction, *, account_id: int, scene: str, name: str, cost_fen: int = 0, now: datetime
 ) -> Channel:
     """Create a channel; its QR code is made at the platform afterwards (see `record_code`).
 
-    Raises Invalid for a scene outside 1..64 characters, Conflict when the account has it already.
+    Raises Invalid naming the field that is wrong, Conflict when the account has the scene already.
     """
-    if not 1 <= len(scene) <= 64:
-        raise Invalid("场景值长度为 1 到 64 个字符", field="scene")
-    if not name.strip():
-        raise Invalid("渠道名称不能为空", field="name")
+    name = name.strip()
+    check_scene(scene)
+    if not is_name(name, 64):
+        raise Invalid("渠道名称长度为 1 到 64 个字符，不含控制字符", field="name")
     if cost_fen < 0:
         raise Invalid("渠道成本不能为负", field="cost_fen")
+    if cost_fen > MOST_FEN:
+        raise Invalid("渠道成本不能超过一百亿元", field="cost_fen")
     if await Channel.filter(account_id=account_id, scene=scene).exists():
         raise Conflict("这个场景值已被使用", field="scene")
     try:

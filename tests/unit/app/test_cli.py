@@ -94,7 +94,12 @@ def test_an_account_is_added_sealed_and_listed_without_its_secrets(fensi: Fensi,
         (["--aes-key", "short"], "aes_key: EncodingAESKey 为 43 位字母或数字"),
         (["--mode", "safe"], "aes_key: 安全模式和兼容模式需要 EncodingAESKey"),
         (["--appid", "w x"], "appid: AppID 只含字母、数字、下划线和连字符"),
-        (["--name", "  "], "name: 名称长度为 1 到 64 个字符"),
+        (["--name", "  "], "name: 名称长度为 1 到 64 个字符，不含控制字符"),
+        (["--name", "丙\x01"], "name: 名称长度为 1 到 64 个字符，不含控制字符"),
+        (["--name", "丙\udcff"], "name: 名称长度为 1 到 64 个字符，不含控制字符"),
+        (["--brand", "丙" * 300], "brand: 品牌名称长度为 1 到 64 个字符，不含控制字符"),
+        (["--brand", ""], "brand: 品牌名称长度为 1 到 64 个字符，不含控制字符"),
+        (["--brand", "丙\n丁"], "brand: 品牌名称长度为 1 到 64 个字符，不含控制字符"),
         (["--secret", ""], "secret: AppSecret 不能为空"),
     ],
 )
@@ -137,6 +142,29 @@ def test_errands_to_an_unreachable_platform_end_in_a_sentence(fensi: Fensi, tmp_
     code, _, said = fensi("menus", "publish", "--account", account, "--file", str(menu))
     assert (code, said) == (2, "button[0].name: 菜单名称不能为空，最长 16 字节\n")
     assert fensi("menus", "publish", "--account", account, "--file", "nowhere")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["--name", "渠" * 65], "name: 渠道名称长度为 1 到 64 个字符，不含控制字符"),
+        (["--name", ""], "name: 渠道名称长度为 1 到 64 个字符，不含控制字符"),
+        (["--name", "丙\x01"], "name: 渠道名称长度为 1 到 64 个字符，不含控制字符"),
+        (["--scene", "a\x00"], "scene: 场景值长度为 1 到 64 个字符，不含控制字符"),
+        (["--cost-fen", "-1"], "cost_fen: 渠道成本不能为负"),
+        (["--cost-fen", "9" * 20], "cost_fen: 渠道成本不能超过一百亿元"),
+    ],
+)
+def test_what_is_wrong_with_a_channel_is_named(fensi: Fensi, change: list[str], said: str) -> None:
+    account = str(json.loads(fensi(*ADD, "--kind", "service", "--appid", "wx1", "--json")[1])["id"])
+    add = ["channels", "add", "--account", account, "--scene", "a", "--name", "甲"]
+    assert fensi(*add, *change) == (2, "", said + "\n")
+    assert len(fensi("channels", "list", "--account", account)[1].splitlines()) == 1
+
+
+@pytest.mark.parametrize("account", ["77", "0", "-1", "9" * 23])
+def test_channels_of_an_unknown_account_are_no_empty_list(fensi: Fensi, account: str) -> None:
+    assert fensi("channels", "list", "--account", account) == (2, "", "account: 没有这个账号\n")
 
 
 def test_knowledge_is_imported_and_asked(fensi: Fensi, tmp_path: Path) -> None:
