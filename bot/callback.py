@@ -19,6 +19,7 @@ from bot.engine import Engine
 from bot.envelope import Opened, is_probe
 from bot.errors import MalformedPush, Refused
 from bot.normalise import MAX_BODY
+from bot.refusals import Refusals
 from bot.replies import Reply, render
 from bot.signature import verify
 from kit.clock import Clock
@@ -60,6 +61,7 @@ class Callback:
         self._sealer = sealer
         self._tasks = tasks
         self._looked_up_until = clock.now()
+        self._refusals = Refusals()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes to add to an application."""
@@ -119,7 +121,14 @@ class Callback:
         except MalformedPush as error:
             self._tasks.spawn(self._malformed(served, query, body, error.reason, tell), "malformed")
         except Exception as error:  # noqa: BLE001  # promised at the top of this file
-            tell(_refusal(error))
+            tell(self._told(served.account.id, _refusal(error)))
+
+    def _told(self, account_id: int, answer: Answer) -> Answer:
+        """Let the log tell of a refusal; what is our own fault has said so itself."""
+        if 400 <= answer.status < 500:
+            known = account_id if self._directory.get(account_id) else None
+            self._refusals.tell(known, answer.status, answer.body.decode(), answer.request_id)
+        return answer
 
     async def _served(self, request: web.Request) -> Served:
         account_id = int(request.match_info["account"])
@@ -149,7 +158,7 @@ class Callback:
             query.get("signature", ""), served.account.token, query.get("timestamp", ""), query.get("nonce", "")
         )
         if not genuine:
-            return _refuse(400, reason)
+            return self._told(served.account.id, _refuse(400, reason))
         # It is WeChat's own: say success so that it is not repeated, and keep it for somebody to look at.
         log.warning("malformed push kept", account=served.account.id, reason=reason)
         await pushes.keep_malformed(
@@ -164,21 +173,24 @@ class Callback:
         self, endpoint: Callable[[web.Request], Awaitable[web.Response]]
     ) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def guarded(request: web.Request) -> web.Response:
+            broken = False
             try:
                 return await endpoint(request)
             except HTTPRequestEntityTooLarge:
                 metrics.PUSH_REFUSED.labels("too_large").inc()
-                return _response(_refuse(413, "too_large"))
+                answer = _refuse(413, "too_large")
             except web.HTTPException as error:
-                return _response(_refuse(error.status, error.reason))
+                answer = _refuse(error.status, error.reason)
             except web.RequestPayloadError:
                 # It broke off, or is packed in a way that does not unpack.
                 metrics.PUSH_REFUSED.labels("body").inc()
-                response = _response(_refuse(400, "body"))
-                response.force_close()
-                return response
+                answer, broken = _refuse(400, "body"), True
             except Exception as error:  # noqa: BLE001  # promised at the top of this file
-                return _response(_refusal(error))
+                answer = _refusal(error)
+            response = _response(self._told(int(request.match_info["account"]), answer))
+            if broken:
+                response.force_close()
+            return response
 
         return guarded
 
@@ -234,17 +246,18 @@ def _refusal(error: Exception) -> Answer:
             return _refuse(403, error.reason)
         case Unavailable():
             metrics.DATABASE_AWAY.inc()
-            log.warning("push not accepted", code=error.code)
-            return _refuse(503, error.code)
+            answer = _refuse(503, error.code)
+            log.warning("push not accepted", code=error.code, request_id=answer.request_id)
+            return answer
         case _:
-            log.error("push failed", error=describe(error))
-            return _refuse(503, "internal")
+            answer = _refuse(503, "internal")
+            log.error("push failed", error=describe(error), request_id=answer.request_id)
+            return answer
 
 
 def _refuse(status: int, reason: str) -> Answer:
     # Made only now: of pushes that are answered the logs speak by the push's own key.
     request_id = f"{random.getrandbits(64):016x}"
-    log.debug("push refused", request_id=request_id, status=status, reason=reason)
     return Answer(reason.encode(), "text/plain; charset=utf-8", status, request_id)
 
 

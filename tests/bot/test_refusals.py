@@ -5,14 +5,16 @@ import io
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 from yarl import URL
 
 from bot.normalise import MAX_BODY
+from bot.refusals import Refusals
 from bot.replies import TextReply
 from kit.seal import Sealer
 from simulator import wire
 from tests.bot.desk import quick
-from tests.bot.house import AES_KEY, SECRET_KEY, House
+from tests.bot.house import AES_KEY, SECRET_KEY, House, until
 from tests.bot.metered import counted
 from tests.bot.platform import Account
 
@@ -243,6 +245,46 @@ class TestTelling:
                 ids.add(response.headers["X-Request-Id"])
         assert len(ids) == 2
         assert all(len(each) == 16 for each in ids)
+
+    async def test_the_log_has_the_id_that_was_handed_out(self, house: House) -> None:
+        account = await house.account()
+        server = await house.server()
+        stranger = 999_999_999
+        with capture_logs() as logs:
+            ids = []
+            for path, params in [
+                (f"/wechat/{account.id}", {"signature": "no"}),
+                (f"/wechat/{account.id}", {"signature": "no"}),
+                (f"/wechat/{account.id}", {**account.signed(), "timestamp": "1"}),
+                (f"/wechat/{stranger}", {}),
+                (f"/wechat/{stranger + 1}", {}),
+            ]:
+                async with account.http.post(server.address + path, params=params, data=b"x") as response:
+                    ids.append(response.headers["X-Request-Id"])
+        told = [line for line in logs if line["event"] == "push refused"]
+        assert [(line["account"], line["status"], line["reason"], line["request_id"]) for line in told] == [
+            (account.id, 403, "bad_timestamp", ids[0]),
+            (account.id, 403, "stale", ids[2]),
+            (None, 404, "Not Found", ids[3]),
+        ]
+        assert {line["log_level"] for line in told} == {"warning"}
+
+    async def test_a_flood_is_two_lines(self) -> None:
+        refusals = Refusals(seconds=0.01)
+        with capture_logs() as logs:
+            for n in range(3):
+                refusals.tell(7, 403, "stale", str(n))
+
+            async def summed_up() -> bool:
+                return len(logs) == 2
+
+            await until(summed_up)
+            refusals.tell(7, 403, "stale", "later")
+        assert [(line["event"], line.get("request_id"), line.get("count")) for line in logs] == [
+            ("push refused", "0", None),
+            ("more pushes refused", None, 2),
+            ("push refused", "later", None),
+        ]
 
     async def test_an_escaped_query_is_read_as_well(self, house: House) -> None:
         account = await house.account()
