@@ -8,7 +8,7 @@ log = structlog.get_logger(__name__)
 
 
 class Refusals:
-    """Of an account's refusals for one reason tells the first with its id, and a minute later the count of the others."""
+    """Of an account's refusals for one reason tells the first with its id, and a minute later how many more."""
 
     def __init__(self, seconds: float = 60) -> None:
         self._seconds = seconds

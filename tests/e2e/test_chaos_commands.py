@@ -42,7 +42,7 @@ async def test_doctor_when_all_is_well_wrong_and_unreachable(
     db: TortoiseContext, fensi: Fensi, wechat: SimulatorServer
 ) -> None:
     shop = await open_shop(wechat)
-    server = await fensi.serve()
+    server = await fensi.serve(workers=2)
     name = f"account {shop.id} “花店”"
     fine = [
         "ok  FENSI_SECRET_KEY is set",
@@ -61,7 +61,11 @@ async def test_doctor_when_all_is_well_wrong_and_unreachable(
         fensi.run("doctor", log_level="loud"),
     )
     async with aiohttp.ClientSession() as http, http.get(f"{server.url}/metrics") as metrics:
-        assert "fensi_push_refused_total{" not in await metrics.text(), "whoever looks is nobody who was refused"
+        shown = (await metrics.text()).splitlines()
+    assert [line for line in shown if line.startswith("fensi_push_refused_total{")] == [], (
+        "whoever looks is not refused"
+    )
+    assert "fensi_outbox_oldest_seconds 0.0" in shown, "measured by the processes that serve; there is no worker"
     code, said = well
     lines = said.splitlines()
     assert set(fine) <= set(lines), said
