@@ -22,7 +22,7 @@ from yarl import URL
 from gateways.wechat import additions, apis
 from gateways.wechat.errors import Action, Ambiguous, Unreachable, Unsupported, WeChatError, WeChatFailure, policy
 from gateways.wechat.observer import Observer, Unobserved
-from gateways.wechat.tokens import Keeper
+from gateways.wechat.tokens import Keeper, credential_in
 from gateways.wechat.transport import API_HOST, SHOW_QR, Call, Transport, json_body, query, read_file
 from kit.clock import Clock
 from kit.state import SharedState
@@ -151,7 +151,7 @@ class WeChatClient(WeChatPyClient):  # type: ignore[misc]  # wechatpy has no typ
 
         async def fetch(_: bool) -> tuple[str, float]:
             answer = await self.api("GET", "/cgi-bin/ticket/getticket", params={"type": kind})
-            return answer["ticket"], float(answer["expires_in"])
+            return credential_in(answer, "ticket")
 
         if kind not in self._tickets:
             self._tickets[kind] = self._keep(f"wechat:ticket:{self._key}:{kind}", fetch)
@@ -262,9 +262,9 @@ class WeChatClient(WeChatPyClient):  # type: ignore[misc]  # wechatpy has no typ
             "secret": self.secret,
             "force_refresh": force,
         }
-        answer = await self.api("POST", STABLE_TOKEN, data=body)
+        token = credential_in(await self.api("POST", STABLE_TOKEN, data=body), "access_token")
         self._observer.on_token_refresh(self.account_id, force)
-        return answer["access_token"], float(answer["expires_in"])
+        return token
 
     # What wechatpy's base class offers besides, and nobody may use here.
 

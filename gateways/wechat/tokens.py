@@ -10,10 +10,12 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
 from gateways.wechat.errors import Ambiguous, Unreachable, WeChatError, WeChatFailure
+from gateways.wechat.transport import field
 from kit.clock import Clock, from_epoch, natural_day
 from kit.guard import check_network_allowed
 from kit.state import LockTimeout, SharedState, StateUnavailable
@@ -25,6 +27,7 @@ LOCK_TTL = 30.0  # seconds; longer than a fetch with its retries and a forced on
 LOCK_WAIT = 15.0
 FORCED_PER_DAY = 15  # the platform allows 20 a day and one in 30 s; the rest is left to people
 FORCED_APART = 31.0  # seconds
+LONGEST_LIFE = 86400.0  # seconds; the platform gives two hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,19 @@ class Credential:
 
     value: str
     use_until: datetime
+
+
+def credential_in(answer: Any, name: str) -> tuple[str, float]:
+    """Return the credential called `name` that an answer holds, and its seconds. Raises Ambiguous without it."""
+    if not (value := field(answer, name, str)):
+        raise Ambiguous(f"the answer lacks {name!r}")
+    try:
+        seconds = float(answer.get("expires_in"))
+    except (TypeError, ValueError, OverflowError):
+        seconds = -1.0
+    if not seconds >= 0:  # neither is NaN
+        raise Ambiguous("the answer lacks 'expires_in'")
+    return value, min(seconds, LONGEST_LIFE)
 
 
 def lifetime(expires_in: float) -> float:

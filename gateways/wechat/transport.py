@@ -4,13 +4,15 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from yarl import URL
 
 from gateways.wechat.errors import Ambiguous, Rejected, Unreachable, WeChatError, WeChatFailure
 from kit.guard import check_network_allowed
+
+T = TypeVar("T")
 
 API_HOST = "https://api.weixin.qq.com"
 MP_HOST = "https://mp.weixin.qq.com"
@@ -110,7 +112,7 @@ def _decode(path: str, status: int, content: bytes) -> Any:
     if status >= 300:
         raise Rejected(f"{path}: HTTP {status}")
     answer: Any = None
-    if content[:1] in (b"{", b"["):
+    if content[:1] == b"{":
         try:
             answer = json.loads(content.decode("utf-8", "replace"), strict=False)
         except ValueError:
@@ -118,13 +120,20 @@ def _decode(path: str, status: int, content: bytes) -> Any:
     if answer is None:
         if path in BINARY_PATHS:
             return content
-        raise Ambiguous(f"{path}: the answer is not JSON")
-    if isinstance(answer, dict):
-        if isinstance(wrapped := answer.pop("base_resp", None), dict):
-            answer |= wrapped  # the device APIs wrap their errcode
-        if "errcode" in answer:
-            _check_errcode(path, answer)
+        raise Ambiguous(f"{path}: the answer is not a JSON object")
+    if isinstance(wrapped := answer.pop("base_resp", None), dict):
+        answer |= wrapped  # the device APIs wrap their errcode
+    if "errcode" in answer:
+        _check_errcode(path, answer)
     return answer
+
+
+def field(answer: Any, name: str, kind: type[T]) -> T:
+    """Return what an answer must hold; a proxy's may be JSON too. Raises Ambiguous for what is not of that kind."""
+    value = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(value, kind):
+        raise Ambiguous(f"the answer lacks {name!r}")
+    return value
 
 
 def _check_errcode(path: str, answer: dict[str, Any]) -> None:

@@ -1,12 +1,15 @@
 """Accounts and their health: what came in, what is wrong, and whether WeChat answers."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 import console
 from app.server import listening
@@ -18,29 +21,37 @@ from simulator import world as sim
 from simulator.clock import Clock
 from simulator.testing import running
 from tests.bot.house import AES_KEY, TOKEN, House
+from tests.bot.platform import Account
 from tests.console.conftest import Browser, Office, open_office
 from tests.factories import make_account
 from web.addresses import Proxies
+
+
+@asynccontextmanager
+async def office_at(database_url: str, clock: ManualClock, wechat_url: str) -> AsyncIterator[tuple[Office, Account]]:
+    """Open a console with one account, whose server calls that WeChat."""
+    async with (
+        scrm_db.database(database_url, pool=4),
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+    ):
+        house = House(database_url, clock, http)
+        account = await house.account()
+        office, server = await open_office(house, http, clock, wechat_url=wechat_url)
+        try:
+            yield office, account
+        finally:
+            await server.close()
+            await house.close()
 
 
 @pytest.fixture
 async def connected(database_url: str, clock: ManualClock) -> AsyncIterator[tuple[Office, sim.World]]:
     """A console whose server reaches a WeChat, with one account known to both sides."""
     world = sim.World(clock=Clock(lambda: clock.now().timestamp()))
-    async with (
-        running(world, retry_pause=0.02) as wechat,
-        scrm_db.database(database_url, pool=4),
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
-    ):
-        house = House(database_url, clock, http)
-        account = await house.account()
+    async with running(world, retry_pause=0.02) as wechat, office_at(database_url, clock, wechat.url) as opened:
+        office, account = opened
         world.add_account("service", appid=account.appid, secret="appsecret", token=TOKEN, aes_key=AES_KEY)
-        office, server = await open_office(house, http, clock, wechat_url=wechat.url)
-        try:
-            yield office, world
-        finally:
-            await server.close()
-            await house.close()
+        yield office, world
 
 
 async def pushed(office: Office, account_id: int, state: str, hours_ago: float) -> None:
@@ -104,6 +115,18 @@ async def test_whether_wechat_answers(connected: tuple[Office, sim.World]) -> No
     await boss.sign_in()
     answer = (await boss.post(path)).body
     assert (answer["fine"], answer["text"][:15]) == (False, "微信拒绝了请求（错误码 401")
+
+
+async def test_an_answer_without_a_token_is_a_sentence(database_url: str, clock: ManualClock) -> None:
+    async def bad_gateway(_request: web.Request) -> web.Response:
+        return web.json_response({"code": 502, "message": "bad gateway"})
+
+    app = web.Application()
+    app.router.add_post("/cgi-bin/stable_token", bad_gateway)
+    async with TestServer(app) as proxy, office_at(database_url, clock, f"http://127.0.0.1:{proxy.port}") as opened:
+        office, account = opened
+        answer = await (await office.signed_in()).post(f"/accounts/{account.id}/check")
+    assert (answer.status, answer.body) == (200, {"fine": False, "text": "连不上微信接口，请检查服务器网络后重试"})
 
 
 async def test_an_account_that_is_not_served_is_told_so(office: Office) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from tortoise.context import TortoiseContext
 
 from app.doctor import examine
@@ -121,6 +122,19 @@ async def test_a_wrong_secret_names_the_account(clinic: Clinic) -> None:
     (line,) = await clinic.complaints()
     assert line.startswith(f"account {clinic.account_id} “花店”: no access token from {clinic.wechat.url}: ")
     assert "s3cr3t0fours" not in line
+
+
+async def test_an_answer_without_a_token_is_a_sentence(clinic: Clinic) -> None:
+    async def bad_gateway(_request: web.Request) -> web.Response:
+        return web.json_response({"code": 502, "message": "bad gateway"})
+
+    app = web.Application()
+    app.router.add_post("/cgi-bin/stable_token", bad_gateway)
+    async with TestServer(app) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        (line,) = await clinic.complaints(wechat_url=url)
+    name = f"account {clinic.account_id} “花店”"
+    assert line == f"{name}: no access token from {url}: no credential: the answer lacks 'access_token'"
 
 
 async def test_the_key_on_this_machine_only_is_a_complaint_where_the_database_is_not(clinic: Clinic) -> None:

@@ -119,13 +119,15 @@ async def make_clients(clock: ManualClock, naps: Naps) -> AsyncIterator[MakeClie
 
 
 class OddServer:
-    """Answers token fetches like WeChat, and everything else as `answer` says; keeps every other request.
+    """Answers token fetches like WeChat or as `token` says, and everything else as `answer` says.
 
-    The bodies of uploads are left for `answer` to read.
+    Keeps every other request; the bodies of uploads are left for `answer` to read.
     """
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
+        self.token: Answer | None = None
+        self.token_bodies: list[bytes] = []
         self.tokens_given = 0
         self.seen: list[web.Request] = []
         self.bodies: list[bytes] = []
@@ -133,6 +135,9 @@ class OddServer:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.path == STABLE_TOKEN:
+            self.token_bodies.append(await request.read())
+            if self.token is not None:
+                return await self.token(request)
             self.tokens_given += 1
             return web.json_response({"access_token": f"T{self.tokens_given}", "expires_in": 7200})
         self.seen.append(request)

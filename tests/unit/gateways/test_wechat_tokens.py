@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
 from gateways.redis_state import RedisState
-from gateways.wechat import Unreachable, WeChatError
+from gateways.wechat import Unreachable, WeChatError, WeChatMessenger
 from gateways.wechat.tokens import FORCED_PER_DAY, lifetime
 from kit.clock import ManualClock, natural_day
+from kit.delivery import Outcome
 from kit.memory_state import MemoryState
 from simulator.server import SimulatorServer
 from simulator.world import Account, Thread
@@ -171,6 +173,51 @@ async def test_a_fetch_whose_answer_is_lost_is_repeated_and_then_counts_as_unrea
         await client.token()
 
 
+NO_LIFE: list[Any] = [None, "abc", [], -1, float("nan"), 10**400]
+UNUSABLE: list[Any] = [
+    {"code": 502, "message": "bad gateway"},
+    {},
+    [],
+    {"access_token": None, "expires_in": 7200},
+    {"access_token": "", "expires_in": 7200},
+    {"access_token": 7, "expires_in": 7200},
+    {"access_token": "T1"},
+    *({"access_token": "T1", "expires_in": seconds} for seconds in NO_LIFE),
+]
+
+
+@pytest.mark.parametrize("answer", UNUSABLE, ids=lambda answer: str(answer)[:60])
+async def test_an_answer_without_a_usable_token_counts_as_unreachable_and_forces_nothing(
+    make_clients: MakeClients, account: Account, answer: Any
+) -> None:
+    watching = Watching()
+    async with serving(says({"errcode": 0})) as odd:
+        odd.token = says(answer)
+        clients = make_clients(odd.url, observer=watching)
+        client = clients.for_account(sender_of(account))
+        with pytest.raises(Unreachable, match="no credential"):
+            await client.token()
+        delivery = await WeChatMessenger(clients).deliver(sender_of(account), "o" * 28, TEXT)
+        assert (delivery.outcome, delivery.retry_after) == (Outcome.RETRY, 5.0)
+        assert (odd.paths, watching.refreshes) == ([], [])
+        assert not any(b'"force_refresh": true' in body for body in odd.token_bodies)
+        # And the next one counts.
+        odd.token = says({"access_token": "T2", "expires_in": "7200"})
+        assert (await WeChatMessenger(clients).deliver(sender_of(account), "o" * 28, TEXT)).outcome is Outcome.SENT
+        assert odd.seen[0].query["access_token"] == "T2"
+
+
+async def test_a_life_longer_than_any_ends_within_a_day(
+    make_clients: MakeClients, account: Account, clock: ManualClock
+) -> None:
+    async with serving(says({"errcode": 0})) as odd:
+        odd.token = says({"access_token": "T1", "expires_in": float("inf")}, {"access_token": "T2", "expires_in": 7200})
+        client = make_clients(odd.url).for_account(sender_of(account))
+        assert await client.token() == "T1"
+        clock.advance(days=1)
+        assert await client.token() == "T2"
+
+
 async def test_a_token_is_renewed_before_its_end(
     wechat: SimulatorServer, account: Account, make_clients: MakeClients, clock: ManualClock
 ) -> None:
@@ -197,3 +244,16 @@ async def test_a_ticket_is_kept_like_a_token(make_clients: MakeClients, account:
         tickets = await asyncio.gather(*[client.jsapi.get_jsapi_ticket() for client in (one, two) for _ in range(20)])
         assert (set(tickets), odd.paths) == ({"a"}, ["/cgi-bin/ticket/getticket"])
         assert odd.seen[0].query["type"] == "jsapi"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, [], {"ticket": None, "expires_in": 7200}, {"ticket": "", "expires_in": 7200}, {"ticket": "a"}],
+    ids=str,
+)
+async def test_an_answer_without_a_usable_ticket_counts_as_unreachable(
+    make_clients: MakeClients, account: Account, answer: Any
+) -> None:
+    async with serving(says(answer)) as odd:
+        with pytest.raises(Unreachable, match="no credential"):
+            await make_clients(odd.url).for_account(sender_of(account)).jsapi.get_jsapi_ticket()
