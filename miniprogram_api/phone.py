@@ -34,7 +34,8 @@ async def bind(call: Call, body: PhoneCode) -> PhoneBound:
     assert fan is not None  # noqa: S101  # the guard has just read the session of this fan
     answer = await asked(client_of(call).login.phone_number(body.code, fan.openid), "phone number")
     number, country = answer.get("purePhoneNumber"), answer.get("countryCode")
-    if not number or not country:
+    # The country comes as a text or as a number.
+    if not isinstance(number, str) or not number or not isinstance(country, str | int) or not country:
         raise away()
     await bind_phone(call.parts.sealer, fan_id=fan.id, number=f"+{country}{number}", now=call.now)
     return PhoneBound(phone=masking.phone(f"+{country}{number}"))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 from gateways.wechat.errors import WeChatError
+from gateways.wechat.transport import field
 
 Json = dict[str, Any]
 EnvVersion = Literal["release", "trial", "develop"]
@@ -168,7 +169,7 @@ class Security:
         """
         body = {"media_url": media_url, "media_type": media_type, "version": 2, "scene": scene, "openid": openid}
         answer: Json = await self._client.api("POST", "/wxa/media_check_async", data=body)
-        return str(answer["trace_id"])
+        return field(answer, "trace_id", str)
 
 
 class Login:
@@ -210,8 +211,7 @@ class Login:
         """Return {"phoneNumber", "purePhoneNumber", "countryCode", "watermark"} for a code of getPhoneNumber."""
         body = _given(code=code, openid=openid)
         answer: Json = await self._client.api("POST", "/wxa/business/getuserphonenumber", data=body)
-        phone: Json = answer["phone_info"]
-        return phone
+        return field(answer, "phone_info", dict)
 
 
 def _signed(openid: str, session_key: str) -> Json:
@@ -245,7 +245,7 @@ class Links:
             "expire_interval": expire_days,
         }
         answer: Json = await self._client.api("POST", "/wxa/generate_urllink", data=body)
-        return str(answer["url_link"])
+        return field(answer, "url_link", str)
 
     async def url_scheme(
         self,
@@ -262,7 +262,7 @@ class Links:
             "expire_interval": expire_days,
         }
         answer: Json = await self._client.api("POST", "/wxa/generatescheme", data=body)
-        return str(answer["openlink"])
+        return field(answer, "openlink", str)
 
     async def code_unlimited(
         self,
@@ -302,5 +302,4 @@ class OpenAPI:
     async def quota(self, cgi_path: str) -> Json:
         """Return {"daily_limit", "used", "remain"}; `cgi_path` such as "/cgi-bin/message/custom/send"."""
         answer: Json = await self._client.api("POST", "/cgi-bin/openapi/quota/get", data={"cgi_path": cgi_path})
-        quota: Json = answer["quota"]
-        return quota
+        return field(answer, "quota", dict)

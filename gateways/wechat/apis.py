@@ -14,7 +14,7 @@ from urllib.parse import quote
 from wechatpy.client import api
 
 from gateways.wechat.errors import Unsupported
-from gateways.wechat.transport import SHOW_QR
+from gateways.wechat.transport import SHOW_QR, field
 
 # mypy: disable-error-code="misc"
 # (wechatpy publishes no types, so its classes are Any to mypy, which strict mode will not have subclassed)
@@ -145,11 +145,11 @@ class CustomService(api.WeChatCustomService):
     # These two live under /cgi-bin, where wechatpy does not look for them.
     async def get_accounts(self) -> Any:
         """Return all customer-service accounts."""
-        return (await self._client.api("GET", "/cgi-bin/customservice/getkflist"))["kf_list"]
+        return field(await self._client.api("GET", "/cgi-bin/customservice/getkflist"), "kf_list", list)
 
     async def get_online_accounts(self) -> Any:
         """Return the accounts that are online, with their load."""
-        return (await self._client.api("GET", "/cgi-bin/customservice/getonlinekflist"))["kf_online_list"]
+        return field(await self._client.api("GET", "/cgi-bin/customservice/getonlinekflist"), "kf_online_list", list)
 
 
 class Card(api.WeChatCard):

@@ -7,7 +7,7 @@ serves everybody: callers in a process share one flight, processes share a lock 
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,13 +38,12 @@ class Credential:
     use_until: datetime
 
 
-def credential_in(answer: Any, name: str) -> tuple[str, float]:
+def credential_in(answer: Mapping[str, Any], name: str) -> tuple[str, float]:
     """Return the credential called `name` that an answer holds, and its seconds. Raises Ambiguous without it."""
-    if not (value := field(answer, name, str)):
-        raise Ambiguous(f"the answer lacks {name!r}")
+    value = field(answer, name, str)
     try:
-        seconds = float(answer.get("expires_in"))
-    except (TypeError, ValueError, OverflowError):
+        seconds = float(answer["expires_in"])
+    except (LookupError, TypeError, ValueError, OverflowError):
         seconds = -1.0
     if not seconds >= 0:  # neither is NaN
         raise Ambiguous("the answer lacks 'expires_in'")

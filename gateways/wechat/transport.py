@@ -128,10 +128,13 @@ def _decode(path: str, status: int, content: bytes) -> Any:
     return answer
 
 
-def field(answer: Any, name: str, kind: type[T]) -> T:
-    """Return what an answer must hold; a proxy's may be JSON too. Raises Ambiguous for what is not of that kind."""
-    value = answer.get(name) if isinstance(answer, dict) else None
-    if not isinstance(value, kind):
+def field(answer: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    """Return what an answer must hold. Raises Ambiguous when it is missing, of another kind or an empty text.
+
+    An answer may well be somebody else's: proxies speak JSON too.
+    """
+    value = answer.get(name)
+    if not isinstance(value, kind) or value == "":
         raise Ambiguous(f"the answer lacks {name!r}")
     return value
 

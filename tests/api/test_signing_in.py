@@ -1,5 +1,8 @@
 """Signing in: who becomes which member, and which tokens open the door."""
 
+from typing import Any
+
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -76,6 +79,35 @@ async def test_wechat_away_is_said_and_changes_nothing(mini: Mini) -> None:
     phone.address = server.address
     answer = await phone.post("/sign-in", {"code": "c"})
     assert (answer.status, answer.code, await count("fan")) == (503, "wechat_away", 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"phone_info": "13800000000"},
+        {"phone_info": {}},
+        {"phone_info": {"purePhoneNumber": "13800000000"}},
+        {"phone_info": {"purePhoneNumber": ["13800000000"], "countryCode": "86"}},
+    ],
+    ids=str,
+)
+async def test_an_answer_without_a_number_binds_nothing(mini: Mini, answer: dict[str, Any]) -> None:
+    async def token(_request: web.Request) -> web.Response:
+        return web.json_response({"access_token": "T", "expires_in": 7200})
+
+    async def phone_number(_request: web.Request) -> web.Response:
+        return web.json_response(answer)
+
+    app = web.Application()
+    app.router.add_post("/cgi-bin/stable_token", token)
+    app.router.add_post("/wxa/business/getuserphonenumber", phone_number)
+    phone = await mini.member()
+    async with TestServer(app) as wechat:
+        phone.address = (await mini.house.server(wechat_url=f"http://127.0.0.1:{wechat.port}")).address
+        answered = await phone.post("/phone", {"code": "c"})
+    assert (answered.status, answered.code) == (503, "wechat_away")
+    assert await db.fetch("SELECT FROM identity WHERE kind = 'phone'") == []
 
 
 async def test_tokens_end(mini: Mini) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -375,6 +377,26 @@ class TestReplacements:
         assert jssdk_signature(v["jsapi_ticket"], v["noncestr"], v["timestamp"], v["url"]) == v["signature"]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A call that reads one field, and a value of another kind than the field's."""
+
+    name: str
+    other: Any
+    of: Callable[[WeChatClient], Awaitable[Any]]
+
+
+FIELDS = [
+    Reading("phone_info", "13800000000", lambda client: client.login.phone_number("P")),
+    Reading("url_link", {}, lambda client: client.links.url_link("pages/a")),
+    Reading("openlink", [], lambda client: client.links.url_scheme("pages/a")),
+    Reading("trace_id", {}, lambda client: client.security.check_media(OPENID, "https://e.cn/a.jpg", 2, 1)),
+    Reading("quota", [], lambda client: client.openapi.quota(CUSTOM_SEND)),
+    Reading("kf_list", {}, lambda client: client.customservice.get_accounts()),
+    Reading("kf_online_list", "", lambda client: client.customservice.get_online_accounts()),
+]
+
+
 class TestAdditions:
     async def test_bodies(self, make_clients: MakeClients) -> None:
         answer = {
@@ -445,6 +467,26 @@ class TestAdditions:
             ),
             ("/cgi-bin/openapi/quota/get", {"cgi_path": CUSTOM_SEND}),
         ]
+
+    @pytest.mark.parametrize("call", FIELDS, ids=lambda call: call.name)
+    async def test_an_answer_without_its_field_is_ambiguous_and_names_it(
+        self, make_clients: MakeClients, call: Reading
+    ) -> None:
+        answers: list[Any] = [OK, {"code": 502}, {call.name: None}, {call.name: 7}, {call.name: call.other}]
+        async with serving(says(*answers)) as odd:
+            client = client_of(make_clients, odd)
+            for _ in answers:
+                with pytest.raises(Ambiguous, match=f"the answer lacks '{call.name}'"):
+                    await call.of(client)
+
+    async def test_an_answer_that_is_a_list_is_ambiguous(self, make_clients: MakeClients) -> None:
+        async with serving(says([])) as odd:
+            client = client_of(make_clients, odd)
+            for call in FIELDS:
+                with pytest.raises(Ambiguous, match="the answer is not a JSON object"):
+                    await call.of(client)
+            with pytest.raises(Ambiguous):
+                await client.login.code2session("C")
 
     async def test_session_checks_are_signed(self, make_clients: MakeClients) -> None:
         async with serving(says(OK, {"errcode": 87009, "errmsg": "invalid signature"}, {"errcode": 40003})) as odd:

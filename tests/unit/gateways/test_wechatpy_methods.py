@@ -32,7 +32,7 @@ ITERATING = {"user.iter_followers", "tag.iter_tag_users"}
 FIELDS = [
     "auth_url", "card_id", "cate_list", "category_list", "code", "content", "count", "deleted", "delete_list",
     "file_list", "group_detail", "groupid", "groups", "groups_detail", "id_list", "image_url", "info", "invoice_url",
-    "ip_list", "job_id", "kf_list", "kf_online_list", "list", "location_id_list", "open_appid", "order", "order_list",
+    "ip_list", "job_id", "list", "location_id_list", "open_appid", "order", "order_list",
     "page_list", "priTmplId", "properties", "result_list", "rule_info", "s_media_id", "sessionlist", "shelves",
     "sku_table", "tag", "tagid_list", "tags", "template_id", "template_info", "ticket", "unionid", "url",
     "user_info_list",
@@ -42,6 +42,8 @@ ANSWER: dict[str, Any] = {name: f"a {name}" for name in FIELDS} | {
     "expires_in": 7200,
     "resp_data": "{}",
     "card": {},
+    "kf_list": [],
+    "kf_online_list": [],
     "data": {"user_action_set_id": 1, "list": [], "qrcode_url": "u"},
 }
 
