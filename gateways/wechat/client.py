@@ -166,11 +166,13 @@ class WeChatClient(WeChatPyClient):  # type: ignore[misc]  # wechatpy has no typ
         data: Any = None,
         files: Any = None,
         within: float | None = None,
+        once: bool = False,
     ) -> Any:
         """Call an API by its path (from "/" on, without host) and return its JSON, or the bytes of a file.
 
         `data` is sent as JSON, beside `files` as form fields, and as it is when it is bytes; `files` maps a
-        field to bytes, a binary file, or (name, content[, content type]); `within` is seconds in all.
+        field to bytes, a binary file, or (name, content[, content type]); `within` is seconds in all; `once`
+        keeps a read from being repeated.
         Raises a WeChatFailure, or Unsupported for what we never call.
         """
         _refuse_forbidden(path)
@@ -187,7 +189,7 @@ class WeChatClient(WeChatPyClient):  # type: ignore[misc]  # wechatpy has no typ
             fields=query(data) if uploads else (),
             within=within,
         )
-        return await self._repeated(call) if _only_reads(call) else await self._with_token(call)
+        return await self._repeated(call) if _only_reads(call) and not once else await self._with_token(call)
 
     async def _request(
         self,
@@ -262,7 +264,8 @@ class WeChatClient(WeChatPyClient):  # type: ignore[misc]  # wechatpy has no typ
             "secret": self.secret,
             "force_refresh": force,
         }
-        token = credential_in(await self.api("POST", STABLE_TOKEN, data=body), "access_token")
+        # A forced refresh counts even when its answer is lost: a second one within 30 s is refused, and not budgeted.
+        token = credential_in(await self.api("POST", STABLE_TOKEN, data=body, once=force), "access_token")
         self._observer.on_token_refresh(self.account_id, force)
         return token
 

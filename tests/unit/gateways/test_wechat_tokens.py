@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from gateways.redis_state import RedisState
-from gateways.wechat import Unreachable, WeChatError, WeChatMessenger
+from gateways.wechat import Unreachable, WeChatError, WeChatFailure, WeChatMessenger
 from gateways.wechat.tokens import FORCED_PER_DAY, lifetime
 from kit.clock import ManualClock, natural_day
 from kit.delivery import Outcome
@@ -17,9 +18,12 @@ from simulator.world import Account, Thread
 from tests.unit.gateways.conftest import (
     CUSTOM_SEND,
     STABLE_TOKEN,
+    Answer,
     MakeClients,
+    Naps,
     Watching,
     fetches,
+    hang_up,
     says,
     sender_of,
     serving,
@@ -116,6 +120,24 @@ async def test_a_token_that_comes_back_after_its_refusal_is_forced_out_once(
     wechat.wechat.faults.add_api(path=CUSTOM_SEND, errcode=40014, times=1)
     await client.kf.send(fan.openid, TEXT)
     assert fetches(wechat, account) == [False, False, True, False, False, True]
+
+
+@pytest.mark.parametrize("forced", [hang_up, says({"errcode": -1, "errmsg": "system error"})], ids=["lost", "busy"])
+async def test_a_forced_refresh_is_asked_for_once_even_when_its_answer_is_lost(
+    make_clients: MakeClients, account: Account, naps: Naps, forced: Answer
+) -> None:
+    same = says({"access_token": "T1", "expires_in": 7200})
+
+    async def token(request: web.Request) -> web.StreamResponse:
+        return await (forced if (await request.json())["force_refresh"] else same)(request)
+
+    async with serving(says({"errcode": 40001, "errmsg": "invalid credential"})) as odd:
+        odd.token = token
+        with pytest.raises(WeChatFailure) as caught:
+            await make_clients(odd.url).for_account(sender_of(account)).kf.send("o" * 28, TEXT)
+        assert isinstance(caught.value, Unreachable) == (forced is hang_up)
+        assert [json.loads(body)["force_refresh"] for body in odd.token_bodies] == [False, False, True]
+        assert (odd.paths, naps.taken) == ([CUSTOM_SEND], [])
 
 
 async def test_the_days_budget_of_forced_refreshes_is_common(
