@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -55,7 +56,7 @@ class WeChatMessenger:
     async def admit(self, sender: Sender) -> float:
         """Take a place under the account's rate, waiting for it a little; else return the seconds until one is free.
 
-        While the daily quota is spent that is until midnight in Shanghai.
+        While a quota is spent that is until its end: a minute, or midnight in Shanghai.
         """
         try:
             return await self._admit(self._clients.state, sender)
@@ -63,8 +64,8 @@ class WeChatMessenger:
             return await self._admit(self._alone, sender)
 
     async def _admit(self, state: SharedState, sender: Sender) -> float:
-        if await state.get(_stopped(sender)) is not None:
-            return until_midnight(self._clients.clock.now())
+        if (stopped := await self._stopped_for(state, sender)) > 0:
+            return stopped
         wait = await state.take(f"wechat:send:{sender.account_id}", self._rate, self._burst, max_wait=self._patience)
         if wait > self._patience:
             return wait
@@ -88,18 +89,24 @@ class WeChatMessenger:
         retry_after = None
         if action is Action.QUOTA_DAY:
             retry_after = until_midnight(self._clients.clock.now())
-            await self._stop(sender, retry_after)
         elif outcome is Outcome.RETRY:
             retry_after = PASSING if action is Action.RETRY_LATER else MINUTE
+        if retry_after is not None and action in (Action.QUOTA_DAY, Action.QUOTA_MINUTE):
+            await self._stop(sender, retry_after)
         return Delivery(outcome, error.errcode, error.errmsg, retry_after)
 
     async def _stop(self, sender: Sender, seconds: float) -> None:
-        """Let nobody ask again today: every refused call counts too."""
-        await self._alone.set(_stopped(sender), "1", ttl=seconds)
-        try:
-            await self._clients.state.set(_stopped(sender), "1", ttl=seconds)
-        except StateUnavailable:
-            return
+        """Let nobody ask for the account meanwhile: every refused call counts too."""
+        until = self._clients.clock.now().timestamp() + seconds
+        for state in (self._alone, self._clients.state):
+            with suppress(StateUnavailable):
+                # What was under way when the day was over may still be told of the minute.
+                if await self._stopped_for(state, sender) < seconds:
+                    await state.set(_stopped(sender), str(until), ttl=seconds)
+
+    async def _stopped_for(self, state: SharedState, sender: Sender) -> float:
+        until = await state.get(_stopped(sender))
+        return 0.0 if until is None else max(float(until) - self._clients.clock.now().timestamp(), 0.0)
 
 
 def _no_answer(failure: WeChatFailure) -> Delivery:

@@ -15,13 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from tortoise.context import TortoiseContext
 
+from gateways.wechat import WeChatClients, WeChatMessenger
 from kit.clock import Clock, ManualClock, SystemClock
 from kit.ids import key_of
+from kit.memory_state import MemoryState
 from kit.tasks import Tasks
 from scrm import db as scrm_db
 from scrm.jobs import enqueue
@@ -232,6 +235,60 @@ async def test_a_platform_that_is_away_for_hours_fails_no_message(
             await raw.execute("NOTIFY fensi_outbox")
         await until(settled)
     assert (await outbox())[1] == ("refused", "window_closed", 1)
+
+
+async def test_a_platform_that_asks_to_slow_down_is_left_alone_for_the_account(
+    db: TortoiseContext, database_url: str, clock: ManualClock
+) -> None:
+    house = await house_of(20, START)
+    for fan in house.fans:
+        await house.say(fan, "hello", START)
+    asked: list[str] = []
+    answers = [45011, 0]
+
+    async def token(_request: web.Request) -> web.Response:
+        return web.json_response({"access_token": "T", "expires_in": 7200})
+
+    async def send(request: web.Request) -> web.Response:
+        asked.append((await request.json())["touser"])
+        return web.json_response({"errcode": answers.pop(0) if len(answers) > 1 else answers[0]})
+
+    app = web.Application()
+    app.router.add_post("/cgi-bin/stable_token", token)
+    app.router.add_post("/cgi-bin/message/custom/send", send)
+    tasks = Tasks()
+
+    accounts = {house.account_id: account_view(house.account_id)}
+    async with TestServer(app) as wechat, aiohttp.ClientSession() as http:
+        url = f"http://127.0.0.1:{wechat.port}"
+        messenger = WeChatMessenger(WeChatClients(http, MemoryState(), clock=clock, tasks=tasks, base_url=url))
+
+        def another(observer: Observing) -> OutboxWorker:
+            return OutboxWorker(database_url, messenger, lambda: accounts, clock, tasks, observer, sending=1)
+
+        observing = Observing()
+        async with running(another(observing)):
+            await observing.put_back.wait()
+        assert (len(asked), observing.outcomes) == (1, ["retry", "no_place"])
+        assert Counter(await outbox()) == {("pending", "", 0): 19, ("pending", "", 1): 1}
+        clock.advance(seconds=60)
+        async with running(another(Observing())):
+            await until(settled)
+        assert await tasks.drain(5) == 0
+    assert (Counter(await outbox()), len(asked)) == ({("sent", "", 1): 19, ("sent", "", 2): 1}, 21)
+
+
+class Observing(Unobserved):
+    """Remembers how deliveries ended, and says when a message found no place."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+        self.put_back = asyncio.Event()
+
+    def delivered(self, outcome: str, seconds: float) -> None:
+        self.outcomes.append(outcome)
+        if outcome == "no_place":
+            self.put_back.set()
 
 
 def test_retries_are_spaced_further_and_further_apart() -> None:

@@ -12,6 +12,7 @@ from gateways.wechat import WeChatClients, WeChatMessenger
 from gateways.wechat.messenger import until_midnight
 from kit.clock import ManualClock
 from kit.delivery import Delivery, Outcome, Sender
+from kit.memory_state import MemoryState
 from scrm.outreach.ports import Messenger
 from simulator.server import SimulatorServer
 from simulator.world import Account, Grant, Thread
@@ -148,6 +149,43 @@ class TestWithOddServers:
         assert (await messenger.deliver(SENDER, OPENID, TEXT)).outcome is Outcome.UNKNOWN
         release.set()
         assert (odd.paths, naps.taken) == ([CUSTOM_SEND], [])
+
+    @pytest.mark.parametrize("errcode", [45011, 44990, 44991])
+    async def test_a_spent_minute_stops_the_account_for_all_processes_until_it_is_over(
+        self, odd: OddServer, make_clients: MakeClients, clock: ManualClock, errcode: int
+    ) -> None:
+        odd.answer = says({"errcode": errcode, "errmsg": "no"}, {"errcode": 0})
+        state = MemoryState()
+        here, there = [messenger_of(make_clients(odd.url, state)) for _ in range(2)]
+        assert await here.admit(SENDER) == 0
+        assert (await here.deliver(SENDER, OPENID, TEXT)).retry_after == 60
+        assert [await one.admit(SENDER) for one in (here, there)] == [60, 60]
+        assert await here.admit(Sender(2, "service", "wx2", "s")) == 0
+        clock.advance(seconds=45)
+        assert [await one.admit(SENDER) for one in (here, there)] == [15, 15]
+        clock.advance(seconds=15)
+        assert [await one.admit(SENDER) for one in (here, there)] == [0, 0]
+        assert odd.paths == [CUSTOM_SEND]
+
+    async def test_a_spent_minute_does_not_shorten_a_spent_day(
+        self, odd: OddServer, make_clients: MakeClients, clock: ManualClock
+    ) -> None:
+        odd.answer = says({"errcode": 45009, "errmsg": "day"}, {"errcode": 45011, "errmsg": "minute"})
+        messenger = messenger_of(make_clients(odd.url))
+        for _ in range(2):  # under way at the same time
+            await messenger.deliver(SENDER, OPENID, TEXT)
+        clock.advance(minutes=1)
+        assert await messenger.admit(SENDER) == HALF_A_DAY - 60
+
+    async def test_without_redis_a_spent_minute_stops_this_process(
+        self, odd: OddServer, make_clients: MakeClients, unused_tcp_port: int
+    ) -> None:
+        odd.answer = says({"errcode": 45011, "errmsg": "no"})
+        state = RedisState(f"redis://127.0.0.1:{unused_tcp_port}/0")
+        messenger = messenger_of(make_clients(odd.url, state))
+        await messenger.deliver(SENDER, OPENID, TEXT)
+        assert await messenger.admit(SENDER) == 60
+        await state.close()
 
     async def test_a_message_id_is_kept(self, odd: OddServer, make_clients: MakeClients) -> None:
         odd.answer = says({"errcode": 0, "msgid": 4_000_000_000})
