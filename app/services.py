@@ -36,6 +36,9 @@ class _Counted:
     def on_token_refresh(self, account_id: int, forced: bool) -> None:
         metrics.TOKEN_REFRESHES.labels(str(account_id), str(forced).lower()).inc()
 
+    def on_alert(self, account_id: int, errcode: int) -> None:
+        metrics.WECHAT_ALERTS.labels(str(account_id), str(errcode)).inc()
+
 
 @dataclass(frozen=True, slots=True)
 class Services:

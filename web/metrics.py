@@ -36,6 +36,9 @@ OUTBOX_AGE = Gauge(
 DELIVERIES = Counter("fensi_deliveries", "Messages through the door out, by outcome", ["outcome"])
 TOKEN_REFRESHES = Counter("fensi_token_refreshes", "Access tokens fetched", ["account", "forced"])
 API_CALLS = Counter("fensi_wechat_calls", "Calls of WeChat's API", ["path", "outcome"])
+WECHAT_ALERTS = Counter(
+    "fensi_wechat_alerts", "Messages refused for what only a person can mend, by errcode", ["account", "errcode"]
+)
 MODEL_CALLS = Counter("fensi_model_calls", "Requests to the language model, by outcome", ["what", "outcome"])
 MODEL_SECONDS = Histogram(
     "fensi_model_seconds", "Seconds a request to the language model took", buckets=(0.5, 1, 2, 4, 8, 15, 30)

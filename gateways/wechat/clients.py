@@ -3,7 +3,7 @@
 import aiohttp
 
 from gateways.wechat.client import Credentials, Retries, WeChatClient
-from gateways.wechat.observer import Observer
+from gateways.wechat.observer import Observer, Unobserved
 from gateways.wechat.transport import API_HOST, Transport
 from kit.clock import Clock
 from kit.state import SharedState
@@ -35,7 +35,7 @@ class WeChatClients:
         self.clock = clock
         self._transport = Transport(session, base_url, mp_base_url, connect, total)
         self._tasks = tasks
-        self._observer = observer
+        self.observer = observer or Unobserved()
         self._retries = retries
         self._clients: dict[int, WeChatClient] = {}
 
@@ -49,7 +49,7 @@ class WeChatClients:
                 self.state,
                 clock=self.clock,
                 tasks=self._tasks,
-                observer=self._observer,
+                observer=self.observer,
                 retries=self._retries,
             )
         return client

@@ -6,6 +6,8 @@ from contextlib import suppress
 from datetime import datetime, time, timedelta
 from typing import Any
 
+import structlog
+
 from gateways.wechat.clients import WeChatClients
 from gateways.wechat.errors import Action, Ambiguous, Rejected, Unreachable, WeChatError, WeChatFailure, policy
 from kit.clock import SHANGHAI
@@ -13,8 +15,11 @@ from kit.delivery import Delivery, Outcome, Sender
 from kit.memory_state import MemoryState
 from kit.state import SharedState, StateUnavailable
 
+log = structlog.get_logger(__name__)
+
 PASSING = 5.0  # seconds until a retry after passing trouble
 MINUTE = 60.0
+ALERT_AGAIN = timedelta(minutes=10)
 
 _OUTCOMES = {
     Action.RETRY_LATER: Outcome.RETRY,
@@ -51,6 +56,7 @@ class WeChatMessenger:
         self._burst = burst
         self._patience = patience
         self._sleep = sleep
+        self._quiet_until: dict[tuple[int, int], datetime] = {}  # by account and errcode
         self._alone = MemoryState()  # keeps this process to the rate while the shared state is away
 
     async def admit(self, sender: Sender) -> float:
@@ -86,6 +92,8 @@ class WeChatMessenger:
     async def _refusal(self, sender: Sender, error: WeChatError) -> Delivery:
         action = policy(error.errcode)
         outcome = _OUTCOMES[action]
+        if action is Action.ALERT:
+            self._alert(sender, error.errcode)
         retry_after = None
         if action is Action.QUOTA_DAY:
             retry_after = until_midnight(self._clients.clock.now())
@@ -94,6 +102,14 @@ class WeChatMessenger:
         if retry_after is not None and action in (Action.QUOTA_DAY, Action.QUOTA_MINUTE):
             await self._stop(sender, retry_after)
         return Delivery(outcome, error.errcode, error.errmsg, retry_after)
+
+    def _alert(self, sender: Sender, errcode: int) -> None:
+        """Call somebody to act, in the log of each process only now and then: messages may come in thousands."""
+        self._clients.observer.on_alert(sender.account_id, errcode)
+        now, told = self._clients.clock.now(), (sender.account_id, errcode)
+        if now >= self._quiet_until.get(told, now):
+            self._quiet_until[told] = now + ALERT_AGAIN
+            log.error("WeChat refuses until somebody acts", account=sender.account_id, errcode=errcode)
 
     async def _stop(self, sender: Sender, seconds: float) -> None:
         """Let nobody ask for the account meanwhile: every refused call counts too."""

@@ -16,6 +16,7 @@ from app.services import services
 from app.settings import Settings
 from app.wechat import create_code, menu_differences, publish_menu
 from kit.clock import SystemClock
+from kit.delivery import Outcome, Sender
 from kit.ids import key_of
 from kit.seal import Sealer
 from scrm.accounts.service import add
@@ -26,6 +27,7 @@ from scrm.outreach import service as outreach
 from simulator.server import SimulatorServer
 from simulator.testing import running
 from simulator.world import Account
+from tests.bot.metered import counted
 from tests.conftest import free_port
 from tests.factories import TEXT, happens, make_follower
 from web.addresses import Proxies
@@ -122,6 +124,16 @@ async def test_a_wrong_secret_names_the_account(clinic: Clinic) -> None:
     (line,) = await clinic.complaints()
     assert line.startswith(f"account {clinic.account_id} “花店”: no access token from {clinic.wechat.url}: ")
     assert "s3cr3t0fours" not in line
+
+
+async def test_messages_that_a_wrong_secret_fails_are_counted_by_account(clinic: Clinic) -> None:
+    sender = Sender(clinic.account_id, "service", "wx1", "not the secret")
+    async with (
+        services(clinic.settings, clinic.url) as opened,
+        counted("fensi_wechat_alerts_total", by=1, account=str(clinic.account_id), errcode="40125"),
+    ):
+        delivery = await opened.messenger.deliver(sender, "o" * 28, {"msgtype": "text", "text": {"content": "您好"}})
+    assert (delivery.outcome, delivery.code) == (Outcome.FAILED, 40125)
 
 
 async def test_an_answer_without_a_token_is_a_sentence(clinic: Clinic) -> None:

@@ -81,6 +81,7 @@ class Watching:
 
     calls: list[tuple[int, str, str]] = field(default_factory=list)
     refreshes: list[tuple[int, bool]] = field(default_factory=list)
+    alerts: list[tuple[int, int]] = field(default_factory=list)
 
     def on_call(self, account_id: int, path: str, outcome: str, seconds: float) -> None:
         assert seconds >= 0
@@ -88,6 +89,9 @@ class Watching:
 
     def on_token_refresh(self, account_id: int, forced: bool) -> None:
         self.refreshes.append((account_id, forced))
+
+    def on_alert(self, account_id: int, errcode: int) -> None:
+        self.alerts.append((account_id, errcode))
 
 
 @pytest.fixture

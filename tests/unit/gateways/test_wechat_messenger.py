@@ -1,6 +1,7 @@
 """How each ending of a customer-service send is told to the door out, and what keeps sends apart."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -23,6 +24,7 @@ from tests.unit.gateways.conftest import (
     MakeClients,
     Naps,
     OddServer,
+    Watching,
     hang_up,
     says,
     sender_of,
@@ -186,6 +188,32 @@ class TestWithOddServers:
         await messenger.deliver(SENDER, OPENID, TEXT)
         assert await messenger.admit(SENDER) == 60
         await state.close()
+
+    async def test_a_refusal_that_a_person_must_mend_is_told_once_in_ten_minutes_and_counted_each_time(
+        self, odd: OddServer, make_clients: MakeClients, clock: ManualClock, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        watching = Watching()
+        messenger = messenger_of(make_clients(odd.url, observer=watching))
+        other = Sender(2, "service", "wx2", "5ec3e7")
+
+        async def told(errcode: int, sender: Sender = SENDER) -> list[str]:
+            odd.answer = says({"errcode": errcode, "errmsg": f"not for {OPENID} of 192.0.2.7"})
+            await messenger.deliver(sender, OPENID, TEXT)
+            lines = capsys.readouterr().out.splitlines()
+            assert all("error" in line and "WeChat refuses until somebody acts" in line for line in lines)
+            assert not any(word in line for line in lines for word in (OPENID, "192.0.2.7", "积分", SENDER.secret))
+            return [" ".join(re.findall(r"\w+=\w+", line)) for line in lines]
+
+        assert await told(40164) == ["account=1 errcode=40164"]
+        assert await told(40164) == []
+        assert await told(48001) == ["account=1 errcode=48001"]
+        assert await told(40164, other) == ["account=2 errcode=40164"]
+        assert [await told(errcode) for errcode in (45015, 45002, 45011, 99999)] == [[]] * 4
+        clock.advance(minutes=10, seconds=-1)
+        assert await told(40164) == []
+        clock.advance(seconds=1)
+        assert await told(40164) == ["account=1 errcode=40164"]
+        assert watching.alerts == [(1, 40164), (1, 40164), (1, 48001), (2, 40164), (1, 40164), (1, 40164)]
 
     async def test_a_message_id_is_kept(self, odd: OddServer, make_clients: MakeClients) -> None:
         odd.answer = says({"errcode": 0, "msgid": 4_000_000_000})
