@@ -38,7 +38,7 @@ PAUSE_SECONDS = 0.2
 LONGEST_RETRY = 300.0
 # An account without a free place is asked again after this at the latest, seconds.
 LONGEST_PAUSE = 60.0
-UNKNOWN_ACCOUNT_SECONDS = 5.0
+UNSERVED_SECONDS = 5.0
 
 
 class Observer(Protocol):
@@ -159,19 +159,33 @@ class OutboxWorker:
         self._paused = {account: until for account, until in self._paused.items() if until > monotonic()}
         return list(self._paused)
 
-    async def _admitted(self, message: Outgoing) -> Sender | None:
-        """Take a place for a message; without one put it back, and leave its account alone for a while."""
+    async def _admitted(self, message: Outgoing) -> Sender | str:
+        """Take a place for a message; without one give it back or end it, and return the word for the observer."""
         account = self._accounts().get(message.account_id)
-        pause, sender = UNKNOWN_ACCOUNT_SECONDS, None
-        if account is not None:
-            sender = Sender(account.id, account.kind, account.appid, account.secret)
-            pause = await self._messenger.admit(sender)
-        if sender is not None and pause <= 0:
+        if account is None:
+            return await self._unserved(message)
+        sender = Sender(account.id, account.kind, account.appid, account.secret)
+        pause = await self._messenger.admit(sender)
+        if pause <= 0:
             return sender
-        self._paused[message.account_id] = monotonic() + min(pause, LONGEST_PAUSE)
+        self._pause(message.account_id, pause)
         with suppress(Unavailable):  # then the claim runs out by itself
             await outreach.put_back(message_id=message.id)
-        return None
+        return "no_place"
+
+    async def _unserved(self, message: Outgoing) -> str:
+        """Ask the gate about a message whose account we do not serve: it may be disabled, or its time may be over.
+
+        An account that was added a moment ago, or whose secrets do not open now, may be served again.
+        """
+        with suppress(Unavailable):  # same
+            if await outreach.refuse_or_put_back(message_id=message.id, now=self._clock.now()) is not None:
+                return "gate"
+        self._pause(message.account_id, UNSERVED_SECONDS)
+        return "no_place"
+
+    def _pause(self, account_id: int, seconds: float) -> None:
+        self._paused[account_id] = monotonic() + min(seconds, LONGEST_PAUSE)
 
     async def _deliver(self, message: Outgoing) -> None:
         began = monotonic()
@@ -180,8 +194,8 @@ class OutboxWorker:
         except Exception as error:  # noqa: BLE001  # nothing was begun; the claim runs out and it is tried again
             log.error("message not admitted", message=message.id, error=type(error).__name__)
             return
-        if sender is None:
-            self._observer.delivered("no_place", monotonic() - began)
+        if isinstance(sender, str):
+            self._observer.delivered(sender, monotonic() - began)
             return
         refused = await self._begin(message)
         if refused is not None:

@@ -190,9 +190,43 @@ async def claim(
 @command
 async def put_back(tx: Transaction, *, message_id: int) -> None:
     """Give a claim back: the message is pending as before, in its place, and no attempt was made."""
-    await tx.connection.execute(
+    await _put_back(tx.connection, message_id)
+
+
+@command
+async def refuse_or_put_back(tx: Transaction, *, message_id: int, now: datetime) -> str | None:
+    """Give a claim back, unless the gate refuses the message by now: then it ends, and the reason is returned."""
+    reason = await _refused(tx.connection, message_id, now)
+    if reason is None:
+        await _put_back(tx.connection, message_id)
+    return reason
+
+
+async def _put_back(raw: Connection, message_id: int) -> None:
+    await raw.execute(
         "UPDATE outbox SET state = 'pending', lease_until = NULL WHERE id = $1 AND state = 'claimed'", message_id
     )
+
+
+async def _refused(raw: Connection, message_id: int, now: datetime) -> str | None:
+    """Ask the gate about a claimed message again: a refusal ends it, with the reason that is returned."""
+    row = await raw.fetchrow(
+        "SELECT o.fan_id, d.purpose FROM outbox o JOIN outreach_decision d ON d.id = o.decision_id WHERE o.id = $1",
+        message_id,
+    )
+    verdict = decide(await facts_about(raw, row["fan_id"], now, purpose=row["purpose"], except_message=message_id))
+    if verdict.allowed:
+        return None
+    await raw.execute(
+        """
+        UPDATE outbox SET state = 'refused', detail = $2, lease_until = NULL
+        WHERE id = $1 AND state = 'claimed'
+        """,
+        message_id,
+        verdict.reason,
+    )
+    await _follow(raw, [message_id])
+    return verdict.reason
 
 
 async def start_sending(raw: Connection, items: Sequence[tuple[int, datetime, datetime]]) -> list[str | None]:
@@ -203,12 +237,8 @@ async def start_sending(raw: Connection, items: Sequence[tuple[int, datetime, da
     """
     outcomes: list[str | None] = []
     for message_id, now, lease_until in items:
-        row = await raw.fetchrow(
-            "SELECT o.fan_id, d.purpose FROM outbox o JOIN outreach_decision d ON d.id = o.decision_id WHERE o.id = $1",
-            message_id,
-        )
-        verdict = decide(await facts_about(raw, row["fan_id"], now, purpose=row["purpose"], except_message=message_id))
-        if verdict.allowed:
+        reason = await _refused(raw, message_id, now)
+        if reason is None:
             mine = await raw.fetchval(
                 """
                 UPDATE outbox SET state = 'sending', lease_until = $2, attempts = attempts + 1
@@ -218,18 +248,8 @@ async def start_sending(raw: Connection, items: Sequence[tuple[int, datetime, da
                 lease_until,
                 now,
             )
-            outcomes.append(None if mine is not None else "lost")
-            continue
-        await raw.execute(
-            """
-            UPDATE outbox SET state = 'refused', detail = $2, lease_until = NULL
-            WHERE id = $1 AND state = 'claimed'
-            """,
-            message_id,
-            verdict.reason,
-        )
-        outcomes.append(verdict.reason)
-        await _follow(raw, [message_id])
+            reason = None if mine is not None else "lost"
+        outcomes.append(reason)
     return outcomes
 
 

@@ -128,9 +128,18 @@ class Messenger:
         return answer
 
 
-def worker(url: str, house: House, messenger: Any, clock: Clock, **options: Any) -> OutboxWorker:
-    accounts = {house.account_id: account_view(house.account_id)}
-    return OutboxWorker(url, messenger, lambda: accounts, clock, Tasks(), Unobserved(), **options)
+def worker(
+    url: str,
+    house: House,
+    messenger: Any,
+    clock: Clock,
+    *,
+    served: bool = True,
+    observer: Unobserved | None = None,
+    **options: Any,
+) -> OutboxWorker:
+    accounts = {house.account_id: account_view(house.account_id)} if served else {}
+    return OutboxWorker(url, messenger, lambda: accounts, clock, Tasks(), observer or Unobserved(), **options)
 
 
 @asynccontextmanager
@@ -258,24 +267,69 @@ async def test_a_platform_that_asks_to_slow_down_is_left_alone_for_the_account(
     app.router.add_post("/cgi-bin/message/custom/send", send)
     tasks = Tasks()
 
-    accounts = {house.account_id: account_view(house.account_id)}
     async with TestServer(app) as wechat, aiohttp.ClientSession() as http:
         url = f"http://127.0.0.1:{wechat.port}"
         messenger = WeChatMessenger(WeChatClients(http, MemoryState(), clock=clock, tasks=tasks, base_url=url))
 
-        def another(observer: Observing) -> OutboxWorker:
-            return OutboxWorker(database_url, messenger, lambda: accounts, clock, tasks, observer, sending=1)
-
         observing = Observing()
-        async with running(another(observing)):
+        async with running(worker(database_url, house, messenger, clock, observer=observing, sending=1)):
             await observing.put_back.wait()
         assert (len(asked), observing.outcomes) == (1, ["retry", "no_place"])
         assert Counter(await outbox()) == {("pending", "", 0): 19, ("pending", "", 1): 1}
         clock.advance(seconds=60)
-        async with running(another(Observing())):
+        async with running(worker(database_url, house, messenger, clock, sending=1)):
             await until(settled)
         assert await tasks.drain(5) == 0
     assert (Counter(await outbox()), len(asked)) == ({("sent", "", 1): 19, ("sent", "", 2): 1}, 21)
+
+
+async def test_messages_of_a_disabled_account_end_when_they_are_due(
+    db: TortoiseContext, database_url: str, clock: ManualClock
+) -> None:
+    house = await house_of(3, START)
+    for fan, hours in zip(house.fans, (0, 0, 1), strict=True):
+        body = {"msgtype": "text", "text": {"content": "hello"}}
+        due_at = START + timedelta(hours=hours)
+        await outreach.say(key=key_of(fan), fan_id=fan, body=body, purpose="service", now=START, due_at=due_at)
+    async with scrm_db.connection() as raw:
+        await raw.execute("UPDATE account SET enabled = false")
+    messenger, refused = Messenger(), ("refused", "account_disabled", 0)
+
+    async def due_refused() -> bool:
+        return await outbox() == [refused, refused, ("pending", "", 0)]
+
+    async with running(worker(database_url, house, messenger, clock, served=False)):
+        await until(due_refused)
+    clock.advance(hours=1)
+    async with running(worker(database_url, house, messenger, clock, served=False)):
+        await until(settled)
+    assert (await outbox(), messenger.asked, messenger.heard) == ([refused] * 3, 0, [])
+    clock.advance(hours=1)
+    assert await outreach.oldest_pending(clock.now()) == 0.0
+
+
+async def test_messages_of_an_account_that_is_not_served_wait_until_the_gate_refuses_them(
+    db: TortoiseContext, database_url: str, clock: ManualClock
+) -> None:
+    """Its secrets do not open, or it was added a moment ago: that may still change."""
+    house = await house_of(2, START)
+    for fan in house.fans:
+        await house.say(fan, "hello", START)
+    messenger, observing = Messenger(), Observing()
+    async with running(worker(database_url, house, messenger, clock, served=False, observer=observing)):
+        await observing.put_back.wait()
+    assert (await outbox(), set(observing.outcomes)) == ([("pending", "", 0)] * 2, {"no_place"})
+    async with running(worker(database_url, house, messenger, clock)):
+        await until(settled)
+    assert await outbox() == [("sent", "", 1)] * 2
+
+    for fan in house.fans:
+        await house.say(fan, "again", START)
+    clock.advance(hours=48)
+    async with running(worker(database_url, house, messenger, clock, served=False)):
+        await until(settled)
+    assert (await outbox())[2:] == [("refused", "window_closed", 0)] * 2
+    assert messenger.heard == ["hello"] * 2
 
 
 class Observing(Unobserved):
