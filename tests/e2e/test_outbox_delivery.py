@@ -7,151 +7,30 @@ import signal
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from tortoise.context import TortoiseContext
 
-from gateways.wechat import WeChatClients, WeChatMessenger
-from kit.clock import Clock, ManualClock, SystemClock
-from kit.ids import key_of
-from kit.memory_state import MemoryState
-from kit.tasks import Tasks
+from kit.clock import ManualClock, SystemClock
 from scrm import db as scrm_db
 from scrm.jobs import enqueue
 from scrm.migrate import migrate
-from scrm.outreach import service as outreach
-from scrm.outreach.ports import Delivery, Outcome, Sender
+from scrm.outreach.ports import Delivery, Outcome
 from tests.conftest import START
-from tests.e2e.outbox_process import Unobserved, account_view
+from tests.e2e.outbox import SENT, Messenger, house_of, outbox, running, settled, until, worker
 from worker.jobs import JobRunner, Registry
-from worker.outbox import OutboxWorker, spaced
+from worker.outbox import spaced
 from worker.runner import run_worker
 
 pytestmark = pytest.mark.e2e
-
-SENT = Delivery(Outcome.SENT, platform_id="m1")
-
-
-@dataclass(frozen=True)
-class House:
-    """An account and fans of it who have just written."""
-
-    account_id: int
-    fans: Sequence[int]
-
-    async def say(self, fan: int, text: str, now: datetime) -> None:
-        body = {"msgtype": "text", "text": {"content": text}}
-        verdict = await outreach.say(key=key_of(fan, text), fan_id=fan, body=body, purpose="service", now=now)
-        assert verdict.allowed, verdict
-
-
-async def house_of(fans: int, now: datetime) -> House:
-    async with scrm_db.connection() as raw:
-        account = await raw.fetchval(
-            """
-            WITH b AS (INSERT INTO brand (name, created_at) VALUES ('测试', $1) RETURNING id)
-            INSERT INTO account (brand_id, kind, name, appid, mode, secret_sealed, token_sealed, created_at)
-            SELECT id, 'service', '测试号', 'wxtest', 'plain', '', '', $1 FROM b RETURNING id
-            """,
-            now,
-        )
-        rows = await raw.fetch(
-            """
-            WITH m AS (INSERT INTO member (created_at) SELECT $2 FROM generate_series(1, $3::int) RETURNING id), f AS (
-                INSERT INTO fan (account_id, openid, member_id, following, created_at)
-                SELECT $1, 'o' || id, id, true, $2 FROM m RETURNING id, member_id, account_id
-            )
-            INSERT INTO event (key, kind, occurred_at, recorded_at, member_id, account_id, fan_id, payload)
-            SELECT gen_random_uuid(), 'wechat.text', $2, $2, member_id, account_id, id, '{}' FROM f RETURNING fan_id
-            """,
-            account,
-            now,
-            fans,
-        )
-    return House(account, sorted(row["fan_id"] for row in rows))
-
-
-async def outbox() -> list[tuple[str, str, int]]:
-    """Return (state, detail, attempts) of all messages, oldest first."""
-    rows = await scrm_db.fetch("SELECT state, detail, attempts FROM outbox ORDER BY id")
-    return [(row["state"], row["detail"], row["attempts"]) for row in rows]
-
-
-async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    """Wait until an async condition holds."""
-    async with asyncio.timeout(seconds):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.02)
-
-
-async def settled() -> bool:
-    return {state for state, _, _ in await outbox()} <= {"sent", "refused", "failed", "unknown"}
-
-
-class Messenger:
-    """Delivers into a list; answers what it was told to, then that all went well."""
-
-    def __init__(self, *answers: Delivery | Exception | asyncio.Event) -> None:
-        self.heard: list[str] = []
-        self.called = asyncio.Event()
-        self._answers = list(answers)
-        self.asked = 0
-        # What `admit` says before there is always a place: seconds to wait.
-        self.places: list[float] = []
-
-    async def admit(self, sender: Sender) -> float:
-        self.asked += 1
-        return self.places.pop(0) if self.places else 0.0
-
-    async def deliver(self, sender: Sender, openid: str, message: Mapping[str, Any]) -> Delivery:
-        assert (sender.appid, sender.secret) == ("wxtest", "secret")
-        self.heard.append(message["text"]["content"])
-        self.called.set()
-        answer = self._answers.pop(0) if self._answers else SENT
-        if isinstance(answer, asyncio.Event):
-            await answer.wait()
-            return SENT
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-def worker(
-    url: str,
-    house: House,
-    messenger: Any,
-    clock: Clock,
-    *,
-    served: bool = True,
-    observer: Unobserved | None = None,
-    **options: Any,
-) -> OutboxWorker:
-    accounts = {house.account_id: account_view(house.account_id)} if served else {}
-    return OutboxWorker(url, messenger, lambda: accounts, clock, Tasks(), observer or Unobserved(), **options)
-
-
-@asynccontextmanager
-async def running(*workers: OutboxWorker) -> AsyncIterator[asyncio.Event]:
-    stop = asyncio.Event()
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-        for each in workers:
-            group.create_task(each.run(stop))
-        try:
-            yield stop
-        finally:
-            stop.set()
 
 
 async def test_messages_of_a_fan_go_out_in_order_and_once_with_two_workers(
@@ -244,105 +123,6 @@ async def test_a_platform_that_is_away_for_hours_fails_no_message(
             await raw.execute("NOTIFY fensi_outbox")
         await until(settled)
     assert (await outbox())[1] == ("refused", "window_closed", 1)
-
-
-async def test_a_platform_that_asks_to_slow_down_is_left_alone_for_the_account(
-    db: TortoiseContext, database_url: str, clock: ManualClock
-) -> None:
-    house = await house_of(20, START)
-    for fan in house.fans:
-        await house.say(fan, "hello", START)
-    asked: list[str] = []
-    answers = [45011, 0]
-
-    async def token(_request: web.Request) -> web.Response:
-        return web.json_response({"access_token": "T", "expires_in": 7200})
-
-    async def send(request: web.Request) -> web.Response:
-        asked.append((await request.json())["touser"])
-        return web.json_response({"errcode": answers.pop(0) if len(answers) > 1 else answers[0]})
-
-    app = web.Application()
-    app.router.add_post("/cgi-bin/stable_token", token)
-    app.router.add_post("/cgi-bin/message/custom/send", send)
-    tasks = Tasks()
-
-    async with TestServer(app) as wechat, aiohttp.ClientSession() as http:
-        url = f"http://127.0.0.1:{wechat.port}"
-        messenger = WeChatMessenger(WeChatClients(http, MemoryState(), clock=clock, tasks=tasks, base_url=url))
-
-        observing = Observing()
-        async with running(worker(database_url, house, messenger, clock, observer=observing, sending=1)):
-            await observing.put_back.wait()
-        assert (len(asked), observing.outcomes) == (1, ["retry", "no_place"])
-        assert Counter(await outbox()) == {("pending", "", 0): 19, ("pending", "", 1): 1}
-        clock.advance(seconds=60)
-        async with running(worker(database_url, house, messenger, clock, sending=1)):
-            await until(settled)
-        assert await tasks.drain(5) == 0
-    assert (Counter(await outbox()), len(asked)) == ({("sent", "", 1): 19, ("sent", "", 2): 1}, 21)
-
-
-async def test_messages_of_a_disabled_account_end_when_they_are_due(
-    db: TortoiseContext, database_url: str, clock: ManualClock
-) -> None:
-    house = await house_of(3, START)
-    for fan, hours in zip(house.fans, (0, 0, 1), strict=True):
-        body = {"msgtype": "text", "text": {"content": "hello"}}
-        due_at = START + timedelta(hours=hours)
-        await outreach.say(key=key_of(fan), fan_id=fan, body=body, purpose="service", now=START, due_at=due_at)
-    async with scrm_db.connection() as raw:
-        await raw.execute("UPDATE account SET enabled = false")
-    messenger, refused = Messenger(), ("refused", "account_disabled", 0)
-
-    async def due_refused() -> bool:
-        return await outbox() == [refused, refused, ("pending", "", 0)]
-
-    async with running(worker(database_url, house, messenger, clock, served=False)):
-        await until(due_refused)
-    clock.advance(hours=1)
-    async with running(worker(database_url, house, messenger, clock, served=False)):
-        await until(settled)
-    assert (await outbox(), messenger.asked, messenger.heard) == ([refused] * 3, 0, [])
-    clock.advance(hours=1)
-    assert await outreach.oldest_pending(clock.now()) == 0.0
-
-
-async def test_messages_of_an_account_that_is_not_served_wait_until_the_gate_refuses_them(
-    db: TortoiseContext, database_url: str, clock: ManualClock
-) -> None:
-    """Its secrets do not open, or it was added a moment ago: that may still change."""
-    house = await house_of(2, START)
-    for fan in house.fans:
-        await house.say(fan, "hello", START)
-    messenger, observing = Messenger(), Observing()
-    async with running(worker(database_url, house, messenger, clock, served=False, observer=observing)):
-        await observing.put_back.wait()
-    assert (await outbox(), set(observing.outcomes)) == ([("pending", "", 0)] * 2, {"no_place"})
-    async with running(worker(database_url, house, messenger, clock)):
-        await until(settled)
-    assert await outbox() == [("sent", "", 1)] * 2
-
-    for fan in house.fans:
-        await house.say(fan, "again", START)
-    clock.advance(hours=48)
-    async with running(worker(database_url, house, messenger, clock, served=False)):
-        await until(settled)
-    assert (await outbox())[2:] == [("refused", "window_closed", 0)] * 2
-    assert messenger.heard == ["hello"] * 2
-
-
-class Observing(Unobserved):
-    """Remembers how deliveries ended, and says when a message found no place."""
-
-    def __init__(self) -> None:
-        self.outcomes: list[str] = []
-        self.put_back = asyncio.Event()
-
-    def delivered(self, outcome: str, seconds: float) -> None:
-        self.outcomes.append(outcome)
-        if outcome == "no_place":
-            self.put_back.set()
 
 
 def test_retries_are_spaced_further_and_further_apart() -> None:
