@@ -10,6 +10,7 @@ import structlog
 
 from gateways.wechat.clients import WeChatClients
 from gateways.wechat.errors import Action, Ambiguous, Rejected, Unreachable, WeChatError, WeChatFailure, policy
+from gateways.wechat.transport import field
 from kit.clock import SHANGHAI
 from kit.delivery import Delivery, Outcome, Sender
 from kit.memory_state import MemoryState
@@ -83,6 +84,7 @@ class WeChatMessenger:
         """Send `message` (a customer-service body without `touser`) once, with a place taken before."""
         try:
             answer = await self._clients.for_account(sender).kf.send(openid, message)
+            field(answer, "errcode", int)
         except WeChatError as error:
             return await self._refusal(sender, error)
         except WeChatFailure as failure:

@@ -137,6 +137,14 @@ class TestWithOddServers:
         delivery = await messenger_of(make_clients(odd.url)).deliver(SENDER, OPENID, TEXT)
         assert delivery == Delivery(outcome, errcode, "no", retry_after)
 
+    @pytest.mark.parametrize("answer", [{"code": 502, "message": "bad gateway"}, {}, {"errcode": None}])
+    async def test_an_answer_that_is_not_the_platforms_is_not_taken_for_its_yes(
+        self, odd: OddServer, make_clients: MakeClients, answer: dict[str, object]
+    ) -> None:
+        odd.answer = says(answer)
+        delivery = await messenger_of(make_clients(odd.url)).deliver(SENDER, OPENID, TEXT)
+        assert (delivery.outcome, delivery.code, delivery.retry_after) == (Outcome.UNKNOWN, None, None)
+
     async def test_an_answer_that_never_comes_is_unknown_and_no_second_request_is_made(
         self, odd: OddServer, make_clients: MakeClients, naps: Naps
     ) -> None:
