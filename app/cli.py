@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from app import commands, knowledge, logs, staff_commands
 from app.embedded import EmbeddedError
@@ -51,7 +52,8 @@ def parser() -> argparse.ArgumentParser:
     openapi.set_defaults(run=commands.openapi)
 
     simulate = sub.add_parser("simulate", help="run the WeChat simulator alone, for any WeChat server")
-    simulate.add_argument("--port", type=int, default=8900)
+    simulate.add_argument("--port", type=_port, default=8900)
+    simulate.add_argument("--state", type=Path, help="file of its own; else simulator.json in FENSI_VAR")
     simulate.set_defaults(run=commands.simulate)
 
     _accounts(sub)

@@ -221,8 +221,8 @@ def openapi(settings: Settings, given: argparse.Namespace) -> int:
 def simulate(settings: Settings, given: argparse.Namespace) -> int:
     """Become the simulator."""
     data_folder(settings)
-    arguments = ["--port", str(given.port), "--pages", str(settings.pages / "phone")]
-    arguments += ["--state", str(settings.var / "simulator.json")]
+    arguments = [f"--port={given.port}", "--pages", str(settings.pages / "phone")]
+    arguments += ["--state", str(given.state or settings.var / "simulator.json")]
     if SUPERVISOR in os.environ:
         arguments.append("--with-parent")
     os.execv(sys.executable, [sys.executable, "-m", "simulator", *arguments])  # noqa: S606  # no shell in between

@@ -53,14 +53,17 @@ def run_demo(settings: Settings, *, wait: bool = True) -> int:
         if not wait:
             return 0
         variables = environment(settings.model_copy(update={"database_url": url}))
+        simulator = Child(
+            "simulator", ["app", "simulate", "--port", str(settings.simulator_port)], variables, quiet=True
+        )
         children = [
-            Child("simulator", ["app", "simulate", "--port", str(settings.simulator_port)], variables, quiet=True),
+            simulator,
             Child("server", ["app", "serve"], variables),
             Child("worker", ["app", "worker"], variables),
         ]
 
         def ready() -> None:
-            _wait_for(f"{simulator_url}/sim/accounts")
+            _wait_for(f"{simulator_url}/sim/accounts", simulator)
             _wait_for(f"{settings.public_url}/readyz")
             run_async(_connect(settings, url))
             print(
@@ -194,12 +197,14 @@ def _phone(opened: Services, path: str) -> str:
     return f"{opened.settings.wechat_url}/phone/api/{path}"
 
 
-def _wait_for(url: str, seconds: float = 30) -> None:
+def _wait_for(url: str, child: Child | None = None, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
             _get(url)
         except (urllib.error.URLError, OSError, ValueError):
+            if child is not None and child.process is not None and child.process.poll() is not None:
+                raise CommandError(f"the {child.name} did not start; it says why above") from None
             if time.monotonic() > deadline:
                 raise CommandError(f"{url} does not answer") from None
             time.sleep(0.1)

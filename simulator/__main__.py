@@ -49,12 +49,18 @@ async def run(port: int, pages: Path | None, state: Path | None, *, with_parent:
         watching.cancel()
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("应为 0 到 65535 的端口号")
+    return int(text)
+
+
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m simulator", description="模拟微信平台")
-    parser.add_argument("--port", type=int, default=8900)
+    parser.add_argument("--port", type=_port, default=8900)
     parser.add_argument("--pages", type=Path, help="构建好的手机页面所在文件夹")
-    parser.add_argument("--state", type=Path, help="保存状态的 JSON 文件")
+    parser.add_argument("--state", type=Path, help="保存状态的 JSON 文件，只能由一个模拟器使用")
     parser.add_argument("--with-parent", action="store_true", help="启动它的进程结束时一同结束")
     given = parser.parse_args()
     try:

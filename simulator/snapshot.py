@@ -1,10 +1,13 @@
 """Keeps the world in a JSON file, so that a second start finds its fans, threads, menus and QR codes.
 
 Bytes of media lie in a folder beside it, one file each. Tokens, faults and call records are not kept.
+A lock beside the file keeps two simulators from overwriting each other's world.
 """
 
 import asyncio
+import fcntl
 import json
+import os
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ VERSION = 1
 
 
 class Snapshot:
-    """Loads and saves one world; `mark` starts a debounced save."""
+    """Loads and saves one world; `mark` starts a debounced save. From `load` to `close` the file is ours."""
 
     def __init__(self, world: World, path: Path, *, debounce: float = DEBOUNCE) -> None:
         self.world = world
@@ -26,19 +29,39 @@ class Snapshot:
         self._timer: asyncio.TimerHandle | None = None
         self._saving: asyncio.Task[None] | None = None
         self._dirty = False
+        self._lock: int | None = None
 
     def load(self) -> bool:
         """Fill the world from the file; returns False where there is none yet.
 
-        Raises ValueError, naming the file, when it cannot be read as a snapshot.
+        Raises ValueError, naming the file, when it cannot be read as a snapshot or another simulator uses it,
+        and OSError when its folder cannot be used.
         """
+        self._take()
         if not self.path.exists():
             return False
         try:
             restore(self.world, json.loads(self.path.read_bytes()), self.media_folder)
         except (ValueError, KeyError, TypeError) as error:
+            self._release()
             raise ValueError(f"{self.path} 不是可用的模拟器状态文件：{error!r}") from error
         return True
+
+    def _take(self) -> None:
+        # Not the file itself: every save puts a new one in its place. The lock ends with the process, however it ends.
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._release()
+            sentence = f"状态文件 {self.path} 正由另一个模拟器使用；用 --state 换一个，或先停止那一个"
+            raise ValueError(sentence) from error
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def mark(self) -> None:
         """Note a change; it is saved a little later, together with what follows."""
@@ -60,7 +83,6 @@ class Snapshot:
         await asyncio.to_thread(self._write, state, fresh)
 
     def _write(self, state: dict[str, Any], media: dict[str, bytes]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         self.media_folder.mkdir(exist_ok=True)
         for name, data in media.items():
             target = self.media_folder / name
@@ -71,14 +93,17 @@ class Snapshot:
         part.replace(self.path)
 
     async def close(self) -> None:
-        """Save what is not saved yet."""
+        """Save what is not saved yet, and leave the file to others."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._saving is not None:
-            await self._saving
-        if self._dirty:
-            await self._save()
+        try:
+            if self._saving is not None:
+                await self._saving
+            if self._dirty:
+                await self._save()
+        finally:
+            self._release()
 
 
 def dump(world: World) -> dict[str, Any]:
