@@ -23,6 +23,7 @@ WECHAT = web.AppKey("wechat", WeChat)
 OFFICIAL: frozenset[Kind] = frozenset({"service", "subscription"})
 MINI: frozenset[Kind] = frozenset({"miniprogram"})
 EVERY: frozenset[Kind] = OFFICIAL | MINI
+PREFIXES = ("cgi-bin", "wxa", "sns", "wxaapi", "customservice", "datacube")
 
 # A \uXXXX escape of a character that need not be escaped; an escaped backslash before it does not count.
 _ESCAPED = re.compile(rb"(?<!\\)(?:\\\\)*\\u(?!00[0-7])")
@@ -136,15 +137,19 @@ def endpoint(
 
 
 def routes() -> list[web.AbstractRouteDef]:
-    """Return a route for every registered path; any method arrives, a wrong one is an errcode."""
-    return [web.route("*", path, serve) for path in REGISTRY.by_path]
+    """Return a route for every registered path and for all others of the API: what is wrong is an errcode, never a 404."""
+    others = [f"/{prefix}/{{path:.*}}" for prefix in PREFIXES]
+    return [web.route("*", path, serve) for path in [*REGISTRY.by_path, *others]]
 
 
 async def serve(request: web.Request) -> web.StreamResponse:
     """Serve one API call, from the fault that may strike it to the record of it."""
     wechat = request.app[WECHAT]
     path = request.path
-    record = CallRecord(wechat.world.clock.ms(), request.method, path, _appid(wechat, request), None, {})
+    given = await _given(request)
+    record = CallRecord(
+        wechat.world.clock.ms(), request.method, path, _appid(wechat, request, given.body), None, given.body
+    )
     wechat.quotas.record(record)
     fault = wechat.faults.for_api(path, record.appid)
     if fault is not None:
@@ -154,7 +159,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
         if fault.status is not None:
             return web.Response(status=fault.status, text="Internal Server Error")
     try:
-        answer = await _answer(wechat, request, fault, record)
+        answer = await _answer(wechat, request, fault, given)
         record.errcode = answer.get("errcode", 0) if isinstance(answer, dict) else 0
     except RefusedError as refused:
         record.errcode = refused.errcode
@@ -178,25 +183,51 @@ def refusal(wechat: WeChat, path: str, refused: RefusedError) -> Json:
     return {"errcode": refused.errcode, "errmsg": f"{text} rid: {rid}"} | refused.extra
 
 
-def _appid(wechat: WeChat, request: web.Request) -> str:
-    """Return whose call this is, for the record and the faults; "" where that shows only in the body."""
+@dataclass
+class _Given:
+    """What a call brings beside its query; `refused`: it could not be read."""
+
+    body: Json = field(default_factory=dict)
+    form: Mapping[str, Any] = field(default_factory=dict)
+    refused: RefusedError | None = None
+
+
+def _endpoint(request: web.Request) -> Endpoint | None:
+    return REGISTRY.by_path.get(request.path, {}).get(request.method)
+
+
+async def _given(request: web.Request) -> _Given:
+    api = _endpoint(request)
+    if api is None or api.method != "POST":
+        return _Given()
+    if api.upload:
+        return _Given(form=await request.post())
     try:
-        return wechat.tokens.account(request.query.get("access_token")).appid
-    except RefusedError:
-        return request.query.get("appid", "")
+        return _Given(_body(await request.read()))
+    except RefusedError as refused:
+        return _Given(refused=refused)
 
 
-async def _answer(wechat: WeChat, request: web.Request, fault: ApiFault | None, record: CallRecord) -> Answer:
-    methods = REGISTRY.by_path[request.path]
+def _appid(wechat: WeChat, request: web.Request, body: Json) -> str:
+    """Return whose call this is, for the record and the faults: the token says it, or the credentials do."""
+    api = _endpoint(request)
+    if api is None or api.token:
+        try:
+            return wechat.tokens.account(request.query.get("access_token")).appid
+        except RefusedError:
+            pass
+    return request.query.get("appid") or str(body.get("appid", ""))
+
+
+async def _answer(wechat: WeChat, request: web.Request, fault: ApiFault | None, given: _Given) -> Answer:
+    methods = REGISTRY.by_path.get(request.path)
+    if methods is None:
+        raise RefusedError(40066)
     api = methods.get(request.method)
     if api is None:
         raise RefusedError(43002 if "POST" in methods else 43001)
-    form: Mapping[str, Any] = {}
-    if api.upload:
-        form = await request.post()
-    elif api.method == "POST":
-        record.body = _body(await request.read())
-        record.appid = record.appid or str(record.body.get("appid", ""))
+    if given.refused is not None:
+        raise given.refused
     account = wechat.tokens.account(request.query.get("access_token")) if api.token else _NOBODY
     if fault is not None and fault.errcode is not None:
         injected = RefusedError(fault.errcode)
@@ -207,7 +238,7 @@ async def _answer(wechat: WeChat, request: web.Request, fault: ApiFault | None, 
         if account.kind not in api.kinds or unverified:
             raise RefusedError(48001)
         wechat.quotas.spend(account.appid, api.path, api.daily, api.minute)
-    call = Call(wechat, account, request.query, record.body, form, request.remote or "")
+    call = Call(wechat, account, request.query, given.body, given.form, request.remote or "")
     return await api.handler(call)
 
 

@@ -37,6 +37,7 @@ TEXTS: dict[int, str] = {
     40054: "invalid button url domain",
     40055: "invalid sub button url domain",
     40059: "invalid msg id",
+    40066: "invalid url",
     40097: "invalid args",
     40125: "invalid appsecret",
     40129: "invalid scene",

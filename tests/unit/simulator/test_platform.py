@@ -167,3 +167,39 @@ async def test_faults_answer_any_errcode_delay_and_500(
     assert (await api.get("/cgi-bin/tags/get"))["tags"] == []
     async with session.post(url, json={"kind": "api", "delay": "long"}) as answer:
         assert (answer.status, await answer.json()) == (400, {"error": "应为秒数", "field": "delay"})
+
+
+async def test_a_fault_of_an_account_strikes_calls_that_name_it_in_their_body(
+    api: Api, server: SimulatorServer, account: Account
+) -> None:
+    other = server.world.add_account("service", name="茶店")
+    faults = server.wechat.faults
+    for path in (STABLE, "/cgi-bin/clear_quota/v2"):
+        faults.add_api(path=path, appid=account.appid, errcode=-1)
+        named = {"grant_type": "client_credential", "appid": other.appid, "secret": other.secret}
+        named["appsecret"] = other.secret
+        assert (await api.post(path, named)).get("errcode", 0) == 0
+        named |= {"appid": account.appid, "secret": account.secret, "appsecret": account.secret}
+        assert (await api.post(path, named))["errcode"] == -1
+        assert (await api.post(path, named)).get("errcode", 0) == 0
+        assert [c.errcode for c in server.wechat.quotas.made(path, account.appid)] == [-1, 0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/cgi-bin/no/such",
+        "/cgi-bin/",
+        "/wxa/nothing",
+        "/sns/nothing",
+        "/wxaapi/newtmpl/nothing",
+        "/customservice/kfaccount/add",
+        "/datacube/getusersummary",
+    ],
+)
+async def test_an_unknown_api_is_an_errcode_too(api: Api, server: SimulatorServer, path: str) -> None:
+    for answer in (await api.get(path), await api.post(path, {"a": 1})):
+        assert answer["errcode"] == 40066
+        assert answer["errmsg"].startswith("invalid url")
+        assert RID.search(answer["errmsg"])
+    assert [c.errcode for c in server.wechat.quotas.made(path)] == [40066, 40066]
