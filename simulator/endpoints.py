@@ -137,7 +137,7 @@ def endpoint(
 
 
 def routes() -> list[web.AbstractRouteDef]:
-    """Return a route for every registered path and for all others of the API: what is wrong is an errcode, never a 404."""
+    """Return a route for every registered path and one for all others: what is wrong is an errcode, not a 404."""
     others = [f"/{prefix}/{{path:.*}}" for prefix in PREFIXES]
     return [web.route("*", path, serve) for path in [*REGISTRY.by_path, *others]]
 
