@@ -26,6 +26,7 @@ CUSTOM_OFFICIAL = {
     "miniprogrampage",
 }
 CUSTOM_MINIPROGRAM = {"text", "image", "link", "miniprogrampage"}
+COVERS = ("image", "thumb")  # types of media that may be a cover
 
 
 def find_media(world: World, appid: str, media_id: object) -> Media | None:
@@ -80,11 +81,15 @@ def _required(part: Json, *names: str) -> None:
             raise RefusedError(40035, f"{name} missing")
 
 
-def _file(world: World, account: Account, part: Json, name: str = "media_id") -> Media:
+def _file(world: World, account: Account, part: Json, *kinds: str, name: str = "media_id") -> Media:
     media = find_media(world, account.appid, part.get(name))
-    if media is None:
+    if media is None or media.type not in kinds:
         raise RefusedError(40007)
     return media
+
+
+def _cover(world: World, account: Account, part: Json) -> str:
+    return media_url(_file(world, account, part, *COVERS, name="thumb_media_id").id)
 
 
 def _text(world: World, account: Account, part: Json) -> Json:
@@ -97,27 +102,26 @@ def _text(world: World, account: Account, part: Json) -> Json:
 
 
 def _image(world: World, account: Account, part: Json) -> Json:
-    return {"url": media_url(_file(world, account, part).id)}
+    return {"url": media_url(_file(world, account, part, "image").id)}
 
 
 def _voice(world: World, account: Account, part: Json) -> Json:
-    return {"url": media_url(_file(world, account, part).id), "seconds": 5}
+    return {"url": media_url(_file(world, account, part, "voice").id), "seconds": 5}
 
 
 def _video(world: World, account: Account, part: Json) -> Json:
-    media = _file(world, account, part)
-    thumb = find_media(world, account.appid, part.get("thumb_media_id"))
+    media = _file(world, account, part, "video")
     return {
         "url": media_url(media.id),
         "title": str(part.get("title", media.title)),
         "description": str(part.get("description", media.description)),
-        "thumb": media_url(thumb.id) if thumb else None,
+        "thumb": _cover(world, account, part) if part.get("thumb_media_id") else None,
     }
 
 
 def _music(world: World, account: Account, part: Json) -> Json:
     _required(part, "musicurl")
-    _file(world, account, part, "thumb_media_id")
+    _cover(world, account, part)
     title, description = str(part.get("title", "")), str(part.get("description", ""))
     return {"title": title, "description": description, "url": part["musicurl"]}
 
@@ -156,12 +160,11 @@ def _page(world: World, account: Account, part: Json) -> Json:
     _required(part, "pagepath")
     if account.kind != "miniprogram":
         _required(part, "title", "appid")
-    thumb = _file(world, account, part, "thumb_media_id")
     return {
         "title": str(part.get("title", "")),
         "appid": str(part.get("appid", account.appid)),
         "pagepath": part["pagepath"],
-        "thumb": media_url(thumb.id),
+        "thumb": _cover(world, account, part),
     }
 
 
@@ -215,10 +218,12 @@ def _child(reply: Json, name: str) -> Json:
     return part
 
 
-def _reply_file(world: World, account: Account, part: Json, name: str = "MediaId") -> Media:
+def _reply_file(world: World, account: Account, part: Json, *kinds: str, name: str = "MediaId") -> Media:
     media = find_media(world, account.appid, part.get(name))
     if media is None:
         raise WireError(f"{name} 不存在")
+    if media.type not in kinds:
+        raise WireError(f"{name} 不是 {' 或 '.join(kinds)}")
     return media
 
 
@@ -232,20 +237,20 @@ def _reply_text(world: World, account: Account, reply: Json) -> tuple[str, Json]
 
 
 def _reply_image(world: World, account: Account, reply: Json) -> tuple[str, Json]:
-    media = _reply_file(world, account, _child(reply, "Image"))
+    media = _reply_file(world, account, _child(reply, "Image"), "image")
     if media.content_type == "image/gif":
         raise WireError("被动回复的图片不支持 gif")
     return "image", {"url": media_url(media.id)}
 
 
 def _reply_voice(world: World, account: Account, reply: Json) -> tuple[str, Json]:
-    media = _reply_file(world, account, _child(reply, "Voice"))
+    media = _reply_file(world, account, _child(reply, "Voice"), "voice")
     return "voice", {"url": media_url(media.id), "seconds": 5}
 
 
 def _reply_video(world: World, account: Account, reply: Json) -> tuple[str, Json]:
     part = _child(reply, "Video")
-    media = _reply_file(world, account, part)
+    media = _reply_file(world, account, part, "video")
     title, description = str(part.get("Title", "")), str(part.get("Description", ""))
     return "video", {
         "url": media_url(media.id),
@@ -257,7 +262,7 @@ def _reply_video(world: World, account: Account, reply: Json) -> tuple[str, Json
 
 def _reply_music(world: World, account: Account, reply: Json) -> tuple[str, Json]:
     part = _child(reply, "Music")
-    _reply_file(world, account, part, "ThumbMediaId")
+    _reply_file(world, account, part, *COVERS, name="ThumbMediaId")
     url = str(part.get("MusicUrl") or part.get("HQMusicUrl") or "")
     title, description = str(part.get("Title", "")), str(part.get("Description", ""))
     return "music", {"title": title, "description": description, "url": url}

@@ -1,6 +1,7 @@
 """Media and material: uploads, downloads, and in-article images."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -15,30 +16,56 @@ MB = 1024 * 1024
 SIZES = {"image": 10 * MB, "voice": 2 * MB, "video": 10 * MB, "thumb": 64 * 1024}
 ARTICLE_IMAGE = MB
 
+JPEG = {"jpg": "image/jpeg", "jpeg": "image/jpeg"}
+ARTICLE_FORMATS = JPEG | {"png": "image/png"}
+# type -> extension -> content type; the longer of the platform's lists for temporary and permanent files
+FORMATS = {
+    "image": ARTICLE_FORMATS | {"gif": "image/gif", "bmp": "image/bmp"},
+    "voice": {"amr": "audio/amr", "mp3": "audio/mpeg", "wma": "audio/x-ms-wma", "wav": "audio/wav"},
+    "video": {"mp4": "video/mp4"},
+    "thumb": JPEG,
+}
+UNKNOWN = "application/octet-stream"  # what clients say that do not look
 
-def _upload(form: Mapping[str, Any], most: int) -> tuple[web.FileField, bytes]:
+
+@dataclass(frozen=True)
+class _Upload:
+    filename: str
+    content_type: str
+    data: bytes
+
+
+def _upload(form: Mapping[str, Any], formats: dict[str, str], most: int) -> _Upload:
+    """Return the uploaded file. Raises 41005, 44001, 45001, and 40005 for a name or content type not of `formats`."""
     field = form.get("media")
     if not isinstance(field, web.FileField):
         raise RefusedError(41005)
+    content_type = formats.get(field.filename.rpartition(".")[2].lower())
+    said = field.content_type
+    if content_type is None or (said != UNKNOWN and said.split("/")[0] != content_type.split("/")[0]):
+        raise RefusedError(40005)
     data = field.file.read()
     if not data:
         raise RefusedError(44001)
     if len(data) > most:
         raise RefusedError(45001)
-    return field, data
+    return _Upload(field.filename, content_type, data)
 
 
 def _keep(call: Call, kind: object, *, permanent: bool) -> Media:
     if not isinstance(kind, str) or kind not in SIZES:
         raise RefusedError(40004)
-    field, data = _upload(call.form, SIZES[kind])
+    return _kept(call, kind, _upload(call.form, FORMATS[kind], SIZES[kind]), permanent=permanent)
+
+
+def _kept(call: Call, kind: str, file: _Upload, *, permanent: bool) -> Media:
     media = Media(
         id=call.world.word(64),
         appid=call.account.appid,
         type=kind,
-        filename=field.filename,
-        content_type=field.content_type,
-        data=data,
+        filename=file.filename,
+        content_type=file.content_type,
+        data=file.data,
         created_at=call.now,
         permanent=permanent,
     )
@@ -76,27 +103,8 @@ async def get(call: Call) -> Answer:
 @endpoint("POST", "/cgi-bin/media/uploadimg", kinds=OFFICIAL, upload=True)
 async def upload_image(call: Call) -> Answer:
     """Keep an image for use inside articles; answers its address."""
-    field, data = _upload(call.form, ARTICLE_IMAGE)
-    if field.content_type not in ("image/jpeg", "image/png"):
-        raise RefusedError(40005)
-    media = _keep_image(call, field, data)
+    media = _kept(call, "image", _upload(call.form, ARTICLE_FORMATS, ARTICLE_IMAGE), permanent=True)
     return {"url": call.wechat.base_url + media_url(media.id)}
-
-
-def _keep_image(call: Call, field: web.FileField, data: bytes) -> Media:
-    media = Media(
-        call.world.word(64),
-        call.account.appid,
-        "image",
-        field.filename,
-        field.content_type,
-        data,
-        call.now,
-        permanent=True,
-    )
-    call.world.media[media.id] = media
-    call.world.on_change()
-    return media
 
 
 @endpoint("POST", "/cgi-bin/material/add_material", kinds=OFFICIAL, daily=1000, upload=True)

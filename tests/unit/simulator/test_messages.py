@@ -2,13 +2,14 @@
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from simulator import wire
 from simulator.fan import ScriptedFan
 from simulator.server import SimulatorServer
 from simulator.world import Account
 
-from .conftest import Api, Json, Receiver
+from .conftest import Api, Json, Push, Receiver
 
 HOUR = 3600
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 32
@@ -21,10 +22,22 @@ async def fan(server: SimulatorServer, account: Account) -> ScriptedFan:
     return found
 
 
-async def upload(api: Api, kind: str = "image", data: bytes = PNG) -> Json:
+FILES = {
+    "image": ("a.png", "image/png"),
+    "voice": ("a.amr", "audio/amr"),
+    "video": ("a.mp4", "application/octet-stream"),
+    "thumb": ("a.JPG", "image/jpeg"),
+}
+
+
+async def upload(
+    api: Api, kind: str = "image", data: bytes = PNG, file: tuple[str, str] | None = None, path: str = "media/upload"
+) -> Json:
+    name, content_type = file or FILES.get(kind, FILES["image"])
     form = aiohttp.FormData()
-    form.add_field("media", data, filename="a.png", content_type="image/png")
-    url = f"{api.server.url}/cgi-bin/media/upload?access_token={api.token}&type={kind}"
+    form.add_field("media", data, filename=name, content_type=content_type)
+    form.add_field("description", '{"title": "片", "introduction": ""}')
+    url = f"{api.server.url}/cgi-bin/{path}?access_token={api.token}&type={kind}"
     async with api.session.post(url, data=form) as answer:
         body: Json = await answer.json()
         return body
@@ -87,12 +100,13 @@ async def test_refusals_of_customer_messages(api: Api, account: Account, fan: Sc
 
 async def test_every_customer_type_reaches_the_phone(api: Api, account: Account, fan: ScriptedFan) -> None:
     image, thumb = (await upload(api))["media_id"], (await upload(api, "thumb"))["thumb_media_id"]
+    voice, video = [(await upload(api, kind))["media_id"] for kind in ("voice", "video")]
     card = {"title": "商城", "appid": "wxmini", "pagepath": "pages/i", "thumb_media_id": thumb}
     sent: dict[str, Json] = {
         "text": {"content": "你好"},
         "image": {"media_id": image},
-        "voice": {"media_id": image},
-        "video": {"media_id": image, "title": "片"},
+        "voice": {"media_id": voice},
+        "video": {"media_id": video, "thumb_media_id": thumb, "title": "片"},
         "music": {"title": "歌", "musicurl": "http://a/b.mp3", "thumb_media_id": thumb},
         "news": {"articles": [{"title": "t", "description": "d", "url": "http://u", "picurl": "http://p"}]},
         "mpnewsarticle": {"article_id": "A1"},
@@ -242,3 +256,73 @@ async def test_temporary_media_die_after_three_days(
     server.world.clock.advance(3 * 24 * HOUR + 1)
     await api.login(account)
     assert (await api.get("/cgi-bin/media/get", media_id=media_id))["errcode"] == 40007
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "code"),
+    [
+        ("image", ("a.JPEG", "image/jpeg"), None),
+        ("image", ("a.gif", "application/octet-stream"), None),
+        ("image", ("a.exe", "image/png"), 40005),
+        ("image", ("a.html", "text/html"), 40005),
+        ("image", ("a.png", "text/html"), 40005),
+        ("image", ("picture", "image/png"), 40005),
+        ("image", ("a.mp4", "video/mp4"), 40005),
+        ("voice", ("a.mp3", "audio/mpeg"), None),
+        ("voice", ("a.txt", "audio/amr"), 40005),
+        ("voice", ("a.amr", "text/plain"), 40005),
+        ("video", ("a.mp4", "video/mp4"), None),
+        ("video", ("a.avi", "video/avi"), 40005),
+        ("thumb", ("a.jpg", "image/jpeg"), None),
+        ("thumb", ("a.png", "image/png"), 40005),
+    ],
+)
+@pytest.mark.parametrize("path", ["media/upload", "material/add_material"])
+async def test_files_are_what_their_type_says(
+    api: Api, path: str, kind: str, file: tuple[str, str], code: int | None
+) -> None:
+    assert (await upload(api, kind, file=file, path=path)).get("errcode") == code
+
+
+async def test_pictures_in_articles_are_jpeg_or_png(api: Api) -> None:
+    path = "media/uploadimg"
+    for name, content_type, code in [
+        ("a.png", "image/png", None),
+        ("a.jpg", "application/octet-stream", None),
+        ("a.gif", "image/gif", 40005),
+        ("a.html", "image/png", 40005),
+    ]:
+        assert (await upload(api, file=(name, content_type), path=path)).get("errcode") == code
+
+
+async def test_a_media_id_is_good_for_its_own_type_only(
+    api: Api, server: SimulatorServer, receiver: Receiver, account: Account, fan: ScriptedFan
+) -> None:
+    ids = {kind: (await upload(api, kind))["media_id"] for kind in ("image", "voice", "video")}
+    ids["thumb"] = (await upload(api, "thumb"))["thumb_media_id"]
+    openid = fan.openid(account)
+    await fan.text(account, "在吗")
+    for kind in ("image", "voice", "video"):
+        for other, media_id in ids.items():
+            body = {"touser": openid, "msgtype": kind, kind: {"media_id": media_id}}
+            code = (await api.post("/cgi-bin/message/custom/send", body))["errcode"]
+            assert (kind, other, code) == (kind, other, 0 if kind == other else 40007)
+    for cover, code in [("image", 0), ("thumb", 0), ("voice", 40007)]:
+        card = {"title": "商城", "appid": "wxmini", "pagepath": "p", "thumb_media_id": ids[cover]}
+        body = {"touser": openid, "msgtype": "miniprogrampage", "miniprogrampage": card}
+        assert (await api.post("/cgi-bin/message/custom/send", body))["errcode"] == code
+    film: Json = {"media_id": ids["video"], "thumb_media_id": ids["voice"]}
+    body = {"touser": openid, "msgtype": "video", "video": film}
+    assert (await api.post("/cgi-bin/message/custom/send", body))["errcode"] == 40007
+    everybody: Json = {"filter": {"is_to_all": True}, "msgtype": "voice", "voice": {"media_id": ids["image"]}}
+    assert (await api.post("/cgi-bin/message/mass/sendall", everybody))["errcode"] == 40007
+
+    async def answer(_: Push) -> web.Response:
+        head = {"ToUserName": openid, "FromUserName": account.username, "CreateTime": 1, "MsgType": "voice"}
+        return web.Response(body=wire.to_xml(head | {"Voice": {"MediaId": ids[given]}}))
+
+    receiver.answer = answer
+    given = "image"
+    assert (await fan.text(account, "唱一首")).detail == "MediaId 不是 voice"
+    given = "voice"
+    assert (await fan.text(account, "再来")).outcome == "replied"
