@@ -106,7 +106,7 @@ class Actions:
         try:
             with Image.open(io.BytesIO(data)) as picture:
                 content_type = Image.MIME.get(picture.format or "", "image/png")
-        except (UnidentifiedImageError, OSError, ValueError) as error:
+        except (Image.DecompressionBombError, UnidentifiedImageError, OSError, ValueError) as error:
             raise ActionError("图片无法识别", "file") from error
         media = self._keep(thread, "image", filename, content_type, data)
         url = media_url(media.id)

@@ -5,20 +5,18 @@ Answers only to this machine.
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import asdict, fields
-from typing import Any, get_args
+from dataclasses import asdict
+from typing import Any
 
 from aiohttp import web
 
-from simulator import wire
+from simulator import shapes
 from simulator.actions import ActionError
-from simulator.callbacks import is_http_url
 from simulator.endpoints import WECHAT
-from simulator.faults import ApiFault, CallbackFault
-from simulator.phone import ACTIONS, json_answer, json_body, number_of, text_of
-from simulator.world import Account, Json, Kind, Mode, Thread, World
+from simulator.phone import ACTIONS, NICKNAME_MOST, json_answer, json_body, number_of, text_of
+from simulator.world import Account, Json, Thread, World
 
-SETTABLE = {f.name for f in fields(Account)} - {"next_tag_id"}
+CLOCK_MOST = 10 * 365 * 24 * 3600  # seconds that the simulated time may be off: every date stays a date
 
 
 @web.middleware
@@ -60,8 +58,10 @@ async def accounts(request: web.Request) -> web.Response:
 async def put_account(request: web.Request) -> web.Response:
     """Add an account, or change the one with this appid; "verify": true asks its server first."""
     wechat, body = request.app[WECHAT], await json_body(request)
-    verify = body.pop("verify", False) is True
-    _check_account(body)
+    verify = body.pop("verify", False)
+    if not isinstance(verify, bool):
+        raise ActionError("应为 true 或 false", "verify")
+    shapes.check(body, shapes.ACCOUNT)
     known = wechat.world.accounts.get(str(body.get("appid", "")))
     if known is not None:
         body = {"kind": known.kind, "name": known.name} | body
@@ -77,24 +77,6 @@ async def put_account(request: web.Request) -> web.Response:
     return json_answer(asdict(account))
 
 
-def _check_account(body: Json) -> None:
-    for name, value in body.items():
-        if name not in SETTABLE:
-            raise ActionError("没有这个设置", name)
-        choices = {"kind": get_args(Kind), "mode": get_args(Mode), "format": ("xml", "json")}.get(name)
-        if choices is not None and value not in choices:
-            raise ActionError(f"应为 {'、'.join(choices)}", name)
-    if body.get("callback_url") and not is_http_url(str(body["callback_url"])):
-        raise ActionError("应为 http:// 或 https:// 地址", "callback_url")
-    if body.get("server") and not is_http_url(str(body["server"])):
-        raise ActionError("应为 http:// 或 https:// 地址", "server")
-    if "aes_key" in body:
-        try:
-            wire.key_of(str(body["aes_key"]))
-        except wire.WireError as error:
-            raise ActionError(str(error), "aes_key") from error
-
-
 async def fans(request: web.Request) -> web.Response:
     """List the fans with their openids."""
     world = request.app[WECHAT].world
@@ -107,15 +89,18 @@ async def fans(request: web.Request) -> web.Response:
 async def put_fans(request: web.Request) -> web.Response:
     """Add fans without any push: {"fans": [{"nickname", "unionid"?, "phone"?, "openids"?, "following"?}]}."""
     world = request.app[WECHAT].world
-    added = []
     given = (await json_body(request)).get("fans")
-    if not isinstance(given, list):
-        raise ActionError("应为列表", "fans")
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise ActionError('应为列表，每一项为 {"nickname", …}', "fans")
     for one in given:
-        nickname = text_of(one, "nickname", 20)
-        for appid in [*one.get("openids", {}), *one.get("following", [])]:
-            _account(world, appid, "following")
-        fan = world.add_fan(nickname, unionid=one.get("unionid"), phone=one.get("phone"))
+        shapes.check(one, shapes.FAN)
+        text_of(one, "nickname", NICKNAME_MOST)
+        for name in ("openids", "following"):
+            for appid in one.get(name, ()):
+                _account(world, appid, name)
+    added = []
+    for one in given:
+        fan = world.add_fan(one["nickname"], unionid=one.get("unionid"), phone=one.get("phone"))
         for appid, openid in one.get("openids", {}).items():
             world.thread(appid, fan.id, openid=openid)
         for appid in one.get("following", []):
@@ -166,50 +151,12 @@ async def put_fault(request: web.Request) -> web.Response:
     kind = body.pop("kind", None)
     if kind not in ("api", "callback"):
         raise ActionError("应为 api 或 callback", "kind")
-    _typed(body, ApiFault if kind == "api" else CallbackFault)
+    shapes.check(body, shapes.API_FAULT if kind == "api" else shapes.CALLBACK_FAULT)
     if kind == "api":
         return json_answer(asdict(found.add_api(**body)))
     if "copies" in body:
         body["copies"] = tuple(body["copies"])
     return json_answer(asdict(found.add_callback(**body)))
-
-
-def _typed(body: Json, shape: type[ApiFault] | type[CallbackFault]) -> None:
-    """Check the fields of a fault, naming the first that is wrong."""
-    known = {f.name for f in fields(shape)}
-    for name, value in body.items():
-        if name not in known:
-            raise ActionError("没有这个设置", name)
-        right, sentence = _FAULT_FIELDS[name]
-        if not right(value):
-            raise ActionError(sentence, name)
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
-
-
-def _pair(value: object) -> bool:
-    return isinstance(value, list) and [type(v) for v in value] == [int, int] and 1 <= value[0] <= value[1]
-
-
-_FAULT_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "path": (lambda v: isinstance(v, str), "应为接口路径或 *"),
-    "appid": (lambda v: v is None or isinstance(v, str), "应为 appid"),
-    "times": (lambda v: v is None or type(v) is int, "应为次数，或 null 表示一直"),
-    "probability": (lambda v: _number(v) and v <= 1, "应为 0 到 1"),
-    "delay": (_number, "应为秒数"),
-    "jitter": (_number, "应为秒数"),
-    "errcode": (lambda v: type(v) is int, "应为整数"),
-    "errmsg": (lambda v: isinstance(v, str), "应为文字"),
-    "say": (lambda v: isinstance(v, str), "应为文字"),
-    "drop": (lambda v: v in ("before", "after"), "应为 before 或 after"),
-    "status": (lambda v: type(v) is int and 400 <= v <= 599, "应为 HTTP 错误码"),
-    "copies": (_pair, "应为 [最少, 最多]"),
-    "concurrent": (lambda v: isinstance(v, bool), "应为 true 或 false"),
-    "urls": (lambda v: isinstance(v, list) and all(is_http_url(str(u)) for u in v), "应为 http 地址的列表"),
-    "drop_responses": (lambda v: type(v) is int, "应为次数"),
-}
 
 
 async def clear_faults(request: web.Request) -> web.Response:
@@ -226,7 +173,10 @@ async def clock(request: web.Request) -> web.Response:
 
 async def move_clock(request: web.Request) -> web.Response:
     """Move the simulated time: {"advance": seconds}."""
-    request.app[WECHAT].world.clock.advance(number_of(await json_body(request), "advance"))
+    time, seconds = request.app[WECHAT].world.clock, number_of(await json_body(request), "advance")
+    if abs(time.offset + seconds) > CLOCK_MOST:
+        raise ActionError("模拟时间最多偏离现在十年", "advance")
+    time.advance(seconds)
     return await clock(request)
 
 

@@ -261,6 +261,6 @@ def is_http_url(text: str) -> bool:
     """Say whether a callback address can be pushed to: http or https with a host."""
     try:
         parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -4,13 +4,12 @@ Shared are the record of calls, faults, the token check, the method, the JSON bo
 """
 
 import asyncio
-import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from simulator import wire
 from simulator.errors import RefusedError
@@ -23,6 +22,10 @@ WECHAT = web.AppKey("wechat", WeChat)
 OFFICIAL: frozenset[Kind] = frozenset({"service", "subscription"})
 MINI: frozenset[Kind] = frozenset({"miniprogram"})
 EVERY: frozenset[Kind] = OFFICIAL | MINI
+# What a handler meets in a body that nobody would write: the platform answers that, too, with an errcode.
+GARBAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+FORM_MOST = 16 * 1024 * 1024
+UNTYPED = "application/octet-stream"  # what a client says, or leaves unsaid, that did not look into the file
 PREFIXES = ("cgi-bin", "wxa", "sns", "wxaapi", "customservice", "datacube")
 
 # A \uXXXX escape of a character that need not be escaped; an escaped backslash before it does not count.
@@ -38,6 +41,15 @@ class File:
     filename: str = ""
 
 
+@dataclass(frozen=True)
+class Upload:
+    """A file of a form, as the sender describes it."""
+
+    filename: str
+    content_type: str
+    data: bytes
+
+
 @dataclass
 class Call:
     """One API call that passed the shared checks. `account` is the token's; without a token, a blank."""
@@ -46,7 +58,7 @@ class Call:
     account: Account
     query: Mapping[str, str]
     body: Json
-    form: Mapping[str, Any]
+    form: Mapping[str, Upload | str]
     remote: str
 
     @property
@@ -161,7 +173,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
     try:
         answer = await _answer(wechat, request, fault, given)
         record.errcode = answer.get("errcode", 0) if isinstance(answer, dict) else 0
-    except RefusedError as refused:
+    except (RefusedError, *GARBAGE) as error:
+        refused = error if isinstance(error, RefusedError) else RefusedError(47001)
         record.errcode = refused.errcode
         answer = refusal(wechat, path, refused)
     if fault is not None and fault.drop == "after":
@@ -188,7 +201,7 @@ class _Given:
     """What a call brings beside its query; `refused`: it could not be read."""
 
     body: Json = field(default_factory=dict)
-    form: Mapping[str, Any] = field(default_factory=dict)
+    form: Mapping[str, Upload | str] = field(default_factory=dict)
     refused: RefusedError | None = None
 
 
@@ -201,7 +214,7 @@ async def _given(request: web.Request) -> _Given:
     if api is None or api.method != "POST":
         return _Given()
     if api.upload:
-        return _Given(form=await request.post())
+        return _Given(form=await form_of(request))
     try:
         return _Given(_body(await request.read()))
     except RefusedError as refused:
@@ -248,12 +261,33 @@ def _body(raw: bytes) -> Json:
     if _ESCAPED.search(raw):
         raise RefusedError(40033)
     try:
-        body = json.loads(raw)
-    except ValueError as error:
+        return wire.from_json(raw)
+    except wire.WireError as error:
         raise RefusedError(47001) from error
-    if not isinstance(body, dict):
-        raise RefusedError(47001)
-    return body
+
+
+async def form_of(request: web.Request) -> Mapping[str, Upload | str]:
+    """Read a multipart form; one that cannot be read to its end brings nothing. Not request.post(): where an upload
+    breaks off, that leaves its temporary file open."""
+    form: dict[str, Upload | str] = {}
+    left = FORM_MOST
+    try:
+        reader = await request.multipart()
+        while (part := await reader.next()) is not None:
+            if not isinstance(part, BodyPartReader) or part.name is None:
+                return {}
+            data = bytearray()
+            while chunk := await part.read_chunk():
+                data += chunk
+                left -= len(chunk)
+                if left < 0:
+                    raise web.HTTPRequestEntityTooLarge(FORM_MOST, FORM_MOST - left)
+            kind = part.headers.get("Content-Type", UNTYPED).partition(";")[0].strip().lower()
+            file = part.filename
+            form[part.name] = bytes(data).decode(errors="replace") if file is None else Upload(file, kind, bytes(data))
+    except (AssertionError, LookupError, RuntimeError, ValueError, BadHttpMessage):
+        return {}
+    return form
 
 
 def hang_up(request: web.Request) -> web.Response:

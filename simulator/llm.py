@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator import mind
+from simulator import mind, wire
 from simulator.endpoints import WECHAT, hang_up
 from simulator.mind import Thought
 from simulator.quotas import CallRecord
@@ -39,29 +39,28 @@ async def _enter(request: web.Request) -> tuple[Json, str | None, web.Response |
     """Record the call and apply its fault; returns the body, what it is to say, and the answer if that is all."""
     wechat = request.app[WECHAT]
     try:
-        body = json.loads(await request.read())
-    except ValueError:
-        body = None
-    given = body if isinstance(body, dict) else {}
-    record = CallRecord(wechat.world.clock.ms(), request.method, request.path, "", None, given)
+        body = wire.from_json(await request.read())
+    except wire.WireError:
+        body = {}
+    record = CallRecord(wechat.world.clock.ms(), request.method, request.path, "", None, body)
     wechat.quotas.record(record)
     fault = wechat.faults.for_api(request.path, "")
     if fault is not None:
         await asyncio.sleep(fault.delay)
         if fault.drop is not None:
-            return given, None, hang_up(request)
+            return body, None, hang_up(request)
         if fault.status is not None:
-            return given, None, _refusal(fault.status, fault.errmsg or "trouble on request")
+            return body, None, _refusal(fault.status, fault.errmsg or "trouble on request")
         if fault.say == "garbage":
-            return given, None, web.Response(text="<html>502 upstream</html>", content_type="application/json")
+            return body, None, web.Response(text="<html>502 upstream</html>", content_type="application/json")
         if fault.say == "oversize":
-            return given, None, web.Response(body=b'{"choices":"' + b"x" * OVERSIZE, content_type="application/json")
+            return body, None, web.Response(body=b'{"choices":"' + b"x" * OVERSIZE, content_type="application/json")
     if not request.headers.get("Authorization", "").startswith("Bearer "):
-        return given, None, _refusal(401, "no API key")
-    if not isinstance(body, dict) or not isinstance(body.get("model"), str):
-        return given, None, _refusal(400, "model is missing")
+        return body, None, _refusal(401, "no API key")
+    if not isinstance(body.get("model"), str):
+        return body, None, _refusal(400, "model is missing")
     record.errcode = 0
-    return given, fault.say if fault is not None else None, None
+    return body, fault.say if fault is not None else None, None
 
 
 async def chat(request: web.Request) -> web.StreamResponse:

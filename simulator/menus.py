@@ -51,7 +51,7 @@ def _button(button: Any, *, level: int) -> Json:
             raise RefusedError(40023)
         return {"name": name, "sub_button": [_button(child, level=2) for child in children]}
     kind = button.get("type")
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         raise RefusedError(kind_code)
     for field in TYPES[kind]:
         value = button.get(field)

@@ -1,7 +1,7 @@
 """The phone page's API: state, threads, what a fan does, and a live stream of each thread."""
 
 import asyncio
-import json
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from aiohttp import web
 
 from simulator import pictures, wire
 from simulator.actions import ActionError, Actions, Done
-from simulator.endpoints import WECHAT
+from simulator.endpoints import WECHAT, Upload, form_of
 from simulator.world import Json, Thread
 
 
@@ -24,6 +24,7 @@ class Pages:
 ACTIONS = web.AppKey("actions", Actions)
 PAGES = web.AppKey("pages", Pages)
 NICKNAME_MOST = 20
+NUMBER_MOST = sys.float_info.max  # also keeps out the infinite, and what is not a number at all
 KEEPALIVE = 15.0  # seconds between the comments that keep a silent stream open
 
 NOT_BUILT = (
@@ -46,8 +47,7 @@ async def errors(
 
 def json_answer(body: object, *, status: int = 200) -> web.Response:
     """Answer JSON, Chinese readable."""
-    text = json.dumps(body, ensure_ascii=False)
-    return web.Response(text=text, status=status, content_type="application/json")
+    return web.Response(body=wire.to_json(body), status=status, content_type="application/json", charset="utf-8")
 
 
 async def json_body(request: web.Request) -> Json:
@@ -70,9 +70,9 @@ def text_of(body: Json, name: str, most: int) -> str:
 
 
 def number_of(body: Json, name: str) -> float:
-    """Return a number, or say which field is wrong."""
+    """Return a finite number, or say which field is wrong."""
     value = body.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= NUMBER_MOST:
         raise ActionError("应为数字", name)
     return float(value)
 
@@ -93,9 +93,12 @@ async def page(request: web.Request) -> web.StreamResponse:
     folder = request.app[PAGES].folder
     name = request.match_info.get("name") or "index.html"
     if folder is not None:
-        target = (folder / name).resolve()
-        if target.is_relative_to(folder.resolve()) and target.is_file():
-            return web.FileResponse(target)
+        try:
+            target = (folder / name).resolve()
+            if target.is_relative_to(folder.resolve()) and target.is_file():
+                return web.FileResponse(target)
+        except (OSError, ValueError) as error:  # a name that no file can have
+            raise web.HTTPNotFound from error
     if name == "index.html":
         return web.Response(text=NOT_BUILT, content_type="text/html")
     raise web.HTTPNotFound
@@ -189,7 +192,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 def _sse(event: str, data: Json) -> bytes:
-    return f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    return b"event: %b\ndata: %b\n\n" % (event.encode(), wire.to_json(data))
 
 
 async def qrcodes(request: web.Request) -> web.Response:
@@ -253,10 +256,10 @@ async def _text(actions: Actions, thread: Thread, request: web.Request) -> Done:
 
 
 async def _image(actions: Actions, thread: Thread, request: web.Request) -> Done:
-    upload = (await request.post()).get("file")
-    if not isinstance(upload, web.FileField):
+    upload = (await form_of(request)).get("file")
+    if not isinstance(upload, Upload):
         raise ActionError("请选择图片", "file")
-    return await actions.image(thread, upload.file.read(), upload.filename)
+    return await actions.image(thread, upload.data, upload.filename)
 
 
 async def _location(actions: Actions, thread: Thread, request: web.Request) -> Done:

@@ -14,8 +14,6 @@ from simulator.snapshot import Snapshot
 from simulator.wechat import WeChat
 from simulator.world import World
 
-BODY_MOST = 16 * 1024 * 1024
-
 __all__ = ["SimulatorServer", "api", "create_app"]
 
 
@@ -32,7 +30,7 @@ def create_app(
     """
     world = world or World()
     wechat = WeChat(world, timing=timing)
-    app = web.Application(client_max_size=BODY_MOST, middlewares=[admin.loopback_only, phone.errors])
+    app = web.Application(client_max_size=endpoints.FORM_MOST, middlewares=[admin.loopback_only, phone.errors])
     app[endpoints.WECHAT] = wechat
     app[phone.ACTIONS] = Actions(wechat)
     app[phone.PAGES] = phone.Pages(pages)

@@ -12,6 +12,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from simulator import wire
 from simulator.world import Account, Fan, Grant, MassJob, Media, Message, QrCode, Thread, World
 
 DEBOUNCE = 1.0  # seconds between a change and its saving
@@ -89,7 +90,7 @@ class Snapshot:
             if not target.exists():
                 target.write_bytes(data)
         part = self.path.with_name(self.path.name + ".part")
-        part.write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
+        part.write_bytes(wire.to_json(state))
         part.replace(self.path)
 
     async def close(self) -> None:

@@ -1,9 +1,9 @@
 """The bytes of the callback protocol: signatures, AES envelopes, XML and JSON, seen from WeChat's side."""
 
 import base64
-import binascii
 import hashlib
 import json
+import re
 import struct
 from typing import Any
 
@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from lxml import etree
 
 BLOCK = 32  # PKCS#7 block of WeChat's envelope, not AES's 16
+DEPTH = 64  # of JSON that is read: no message comes near it, and what copies it later calls itself per level
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class WireError(ValueError):
@@ -26,7 +28,7 @@ def key_of(aes_key: str) -> bytes:
     """Decode a 43-character EncodingAESKey to 32 bytes. Raises WireError."""
     try:
         key = base64.b64decode(aes_key + "=")
-    except binascii.Error as error:
+    except ValueError as error:
         raise WireError("EncodingAESKey 不是 base64") from error
     if len(key) != 32:
         raise WireError("EncodingAESKey 应为 43 个字符")
@@ -60,7 +62,10 @@ def decrypt(aes_key: str, appid: str, sealed: str) -> bytes:
 
 
 def to_xml(body: dict[str, Any]) -> bytes:
-    """Render a push or envelope: strings in CDATA, numbers bare, a list as repeated elements."""
+    """Render a push or envelope: strings in CDATA, numbers bare, a list as repeated elements.
+
+    Characters that XML cannot carry are left out, as the platform does: people paste them.
+    """
     return f"<xml>{_elements(body)}</xml>".encode()
 
 
@@ -73,7 +78,7 @@ def _elements(body: dict[str, Any]) -> str:
             elif isinstance(item, (int, float)):
                 inner = str(item)
             else:
-                inner = "<![CDATA[" + item.replace("]]>", "]]]]><![CDATA[>") + "]]>"
+                inner = "<![CDATA[" + _NOT_XML.sub("", item).replace("]]>", "]]]]><![CDATA[>") + "]]>"
             parts.append(f"<{name}>{inner}</{name}>")
     return "".join(parts)
 
@@ -108,17 +113,23 @@ def _value(element: Any) -> Any:
     return result
 
 
-def to_json(body: dict[str, Any]) -> bytes:
-    """Render JSON as WeChat does: UTF-8, nothing escaped."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+def to_json(body: object) -> bytes:
+    """Render JSON as WeChat does: UTF-8, nothing escaped. Halves of characters are left out."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="ignore")
 
 
 def from_json(raw: bytes) -> dict[str, Any]:
-    """Read a JSON object. Raises WireError."""
+    """Read a JSON object. Raises WireError for anything else, and for one nested too deeply."""
     try:
-        value = json.loads(raw)
-    except ValueError as error:
+        value = json.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise WireError("JSON 格式不正确") from error
     if not isinstance(value, dict):
         raise WireError("JSON 应为对象")
+    level: list[Any] = [value]
+    for _ in range(DEPTH):
+        inside = (v.values() if isinstance(v, dict) else v for v in level if isinstance(v, (dict, list)))
+        level = [child for children in inside for child in children]
+    if level:
+        raise WireError("JSON 嵌套太深")
     return value

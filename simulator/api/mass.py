@@ -1,5 +1,7 @@
 """Mass sends: to all, to a tag, to a list; previews; and the report pushed when a job is done."""
 
+import re
+
 from simulator import messages
 from simulator.endpoints import OFFICIAL, OK, Answer, Call, endpoint
 from simulator.errors import RefusedError
@@ -159,7 +161,7 @@ async def delete(call: Call) -> Answer:
 
 def _job(call: Call) -> MassJob:
     found = str(call.body.get("msg_id", ""))
-    job = call.world.mass_jobs.get(int(found)) if found.isdigit() else None
+    job = call.world.mass_jobs.get(int(found)) if re.fullmatch("[0-9]{1,20}", found) else None
     if job is None or job.appid != call.account.appid:
         raise RefusedError(40059)
     return job

@@ -1,12 +1,6 @@
 """Media and material: uploads, downloads, and in-article images."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from aiohttp import web
-
-from simulator.endpoints import OFFICIAL, OK, Answer, Call, File, endpoint
+from simulator.endpoints import OFFICIAL, OK, UNTYPED, Answer, Call, File, Upload, endpoint
 from simulator.errors import RefusedError
 from simulator.messages import find_media, media_url
 from simulator.wire import WireError, from_json
@@ -25,40 +19,35 @@ FORMATS = {
     "video": {"mp4": "video/mp4"},
     "thumb": JPEG,
 }
-UNKNOWN = "application/octet-stream"  # what clients say that do not look
 
 
-@dataclass(frozen=True)
-class _Upload:
-    filename: str
-    content_type: str
-    data: bytes
-
-
-def _upload(form: Mapping[str, Any], formats: dict[str, str], most: int) -> _Upload:
+def _upload(call: Call, formats: dict[str, str], most: int) -> Upload:
     """Return the uploaded file. Raises 41005, 44001, 45001, and 40005 for a name or content type not of `formats`."""
-    field = form.get("media")
-    if not isinstance(field, web.FileField):
+    file = call.form.get("media")
+    if not isinstance(file, Upload):
         raise RefusedError(41005)
-    content_type = formats.get(field.filename.rpartition(".")[2].lower())
-    said = field.content_type
-    if content_type is None or (said != UNKNOWN and said.split("/")[0] != content_type.split("/")[0]):
+    content_type = formats.get(file.filename.rpartition(".")[2].lower())
+    if content_type is None:
         raise RefusedError(40005)
-    data = field.file.read()
-    if not data:
+    sort = content_type.split("/")[0]
+    if file.content_type != UNTYPED and file.content_type.split("/")[0] != sort:
+        raise RefusedError(40005)
+    if not file.data:
         raise RefusedError(44001)
-    if len(data) > most:
+    if len(file.data) > most:
         raise RefusedError(45001)
-    return _Upload(field.filename, content_type, data)
+    # The name comes back in a header of the download.
+    name = "".join(c for c in file.filename if c.isprintable() and c not in '"\\')
+    return Upload(name, content_type, file.data)
 
 
 def _keep(call: Call, kind: object, *, permanent: bool) -> Media:
     if not isinstance(kind, str) or kind not in SIZES:
         raise RefusedError(40004)
-    return _kept(call, kind, _upload(call.form, FORMATS[kind], SIZES[kind]), permanent=permanent)
+    return _kept(call, kind, _upload(call, FORMATS[kind], SIZES[kind]), permanent=permanent)
 
 
-def _kept(call: Call, kind: str, file: _Upload, *, permanent: bool) -> Media:
+def _kept(call: Call, kind: str, file: Upload, *, permanent: bool) -> Media:
     media = Media(
         id=call.world.word(64),
         appid=call.account.appid,
@@ -103,7 +92,7 @@ async def get(call: Call) -> Answer:
 @endpoint("POST", "/cgi-bin/media/uploadimg", kinds=OFFICIAL, upload=True)
 async def upload_image(call: Call) -> Answer:
     """Keep an image for use inside articles; answers its address."""
-    media = _kept(call, "image", _upload(call.form, ARTICLE_FORMATS, ARTICLE_IMAGE), permanent=True)
+    media = _kept(call, "image", _upload(call, ARTICLE_FORMATS, ARTICLE_IMAGE), permanent=True)
     return {"url": call.wechat.base_url + media_url(media.id)}
 
 
