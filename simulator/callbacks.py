@@ -106,6 +106,8 @@ class Callbacks:
         if wait:
             await asyncio.sleep(wait)
         count = self.world.rng.randint(*fault.copies)
+        if count == 0:
+            return Outcome("failed", detail="推送被丢弃")
         copies: list[Outcome] = []  # in order of completion
 
         async def one() -> None:

@@ -40,8 +40,9 @@ class CallbackFault:
     """How pushes go wrong.
 
     `delay` and `jitter` in seconds (`jitter` waits a random part of it, which reorders pushes sent
-    together); `copies` deliveries of the same push, drawn between min and max; `urls` to spread copies
-    and attempts over; `drop_responses` attempts whose answer is thrown away, as if it had never come.
+    together); `copies` deliveries of the same push, drawn between min and max: 0 never delivers it; `urls`
+    to spread copies and attempts over; `drop_responses` attempts whose answer is thrown away, as if it had
+    never come.
     """
 
     appid: str | None = None

@@ -5,6 +5,7 @@ import hashlib
 import time
 import warnings
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -265,6 +266,38 @@ async def test_faults_duplicate_a_push_and_throw_answers_away(
     again = await fan.text(account, "丢一次")
     assert (again.outcome, again.attempts) == ("success", 2)
     assert (await fan.text(account, "照常")).attempts == 1
+
+
+async def test_a_fault_drops_a_push_altogether(
+    server: SimulatorServer, receiver: Receiver, account: Account, session: aiohttp.ClientSession
+) -> None:
+    fan = server.fan()
+    await fan.follow(account)
+    receiver.pushes.clear()
+    fault = {"kind": "callback", "copies": [0, 0], "times": 6}
+    async with session.post(server.url + "/sim/faults", json=fault) as answer:
+        assert (answer.status, (await answer.json())["copies"]) == (200, [0, 0])
+    for _ in range(6):  # more than MarkFail allows: the server did nothing wrong
+        done = await fan.text(account, "丢了")
+        assert (done.outcome, done.attempts, done.detail) == ("failed", 0, "推送被丢弃")
+    assert receiver.pushes == []
+    assert (await fan.text(account, "照常")).outcome == "success"
+    assert [wire.from_xml(p.raw)["Content"] for p in receiver.pushes] == ["照常"]
+    assert lines(server, account) == ["你已关注"]
+    for wrong in ([-1, 1], [2, 1], [0, 10**9], [0], "0"):
+        async with session.post(server.url + "/sim/faults", json={"kind": "callback", "copies": wrong}) as answer:
+            assert (answer.status, (await answer.json())["field"]) == (400, "copies")
+
+
+async def test_a_fault_drops_some_pushes(server: SimulatorServer, receiver: Receiver, account: Account) -> None:
+    fan = server.fan()
+    await fan.follow(account)
+    receiver.pushes.clear()
+    server.world.rng.seed(7)
+    server.wechat.faults.add_callback(copies=(0, 1), times=None)
+    outcomes = [(await fan.text(account, "也许")).outcome for _ in range(20)]
+    assert set(outcomes) == {"success", "failed"}
+    assert len(receiver.pushes) == outcomes.count("success")
 
 
 async def test_jitter_reorders_pushes(server: SimulatorServer, receiver: Receiver, account: Account) -> None:
