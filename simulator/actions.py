@@ -3,7 +3,6 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
@@ -93,11 +92,11 @@ class Actions:
 
     # messages
 
-    async def text(self, thread: Thread, content: str, **extra: Any) -> Done:
+    async def text(self, thread: Thread, content: str) -> Done:
         """Write a text message."""
         if not content.strip():
             raise ActionError("不能发送空白消息", "content")
-        return await self._say(thread, "text", {"text": content}, {"Content": content} | extra)
+        return await self._say(thread, "text", {"text": content}, {"Content": content})
 
     async def image(self, thread: Thread, data: bytes, filename: str = "image.png") -> Done:
         """Send a picture."""
@@ -143,15 +142,18 @@ class Actions:
         return await self._say(thread, "link", content, body)
 
     async def choose(self, thread: Thread, message_id: int, item_id: str) -> Done:
-        """Press an entry of a msgmenu message: it sends a text and counts as a menu click."""
+        """Press an entry of a msgmenu message: it sends a text, but counts as a menu click."""
         message = next((m for m in thread.messages if m.id == message_id and m.type == "msgmenu"), None)
         if message is None:
             raise ActionError("没有这条菜单消息", "message_id", 404)
         item = next((i for i in message.content["items"] if i["id"] == item_id), None)
         if item is None:
             raise ActionError("没有这个选项", "item_id", 404)
-        self._grant(thread, "menu")
-        return await self.text(thread, item["content"], bizmsgmenuid=item_id)
+        return await self._choose(thread, item["content"], item_id)
+
+    async def _choose(self, thread: Thread, content: str, item_id: str) -> Done:
+        fields = {"Content": content, "bizmsgmenuid": item_id}
+        return await self._say(thread, "text", {"text": content}, fields, scene="menu")
 
     # menu
 
@@ -263,12 +265,12 @@ class Actions:
     def _grant(self, thread: Thread, scene: str) -> None:
         windows.grant(thread, self._account(thread).kind, scene, self.world.clock.time())
 
-    async def _say(self, thread: Thread, kind: str, content: Json, fields: Json) -> Done:
+    async def _say(self, thread: Thread, kind: str, content: Json, fields: Json, *, scene: str = "message") -> Done:
         account = self._account(thread)
         if account.kind != "miniprogram" and not thread.following:
             raise ActionError("请先关注公众号")
         thread.last_message = thread.last_seen = self.world.clock.time()
-        self._grant(thread, "message")
+        self._grant(thread, scene)
         message = self.world.post(thread, "fan", kind, content, via="fan", status="sending")
         body = {
             "ToUserName": account.username,

@@ -60,7 +60,8 @@ def _sent_today(call: Call, account: Account) -> bool:
     return any(j.appid == account.appid and clock.day(j.at) == clock.day() for j in jobs)
 
 
-def _start(call: Call, targets: list[Thread]) -> Answer:
+def _start(call: Call, targets: list[Thread], total: int) -> Answer:
+    """Send to those of `targets` who may be sent to; `total` is how many people were asked for."""
     kind, content = _content(call)
     client_id = _once(call)
     if call.account.kind == "subscription" and _sent_today(call, call.account):
@@ -78,8 +79,7 @@ def _start(call: Call, targets: list[Thread]) -> Answer:
     job = MassJob(msg_id, call.account.appid, client_id, call.now, "SEND_SUCCESS", [t.openid for t in reached])
     call.world.mass_jobs[msg_id] = job
     call.world.on_change()
-    if targets:
-        _report(call, job, total=len(targets), filtered=len(allowed), errors=len(allowed) - len(reached))
+    _report(call, job, total=total, filtered=len(allowed), errors=len(allowed) - len(reached))
     return {
         "errcode": 0,
         "errmsg": "send job submission success",
@@ -89,12 +89,12 @@ def _start(call: Call, targets: list[Thread]) -> Answer:
 
 
 def _report(call: Call, job: MassJob, *, total: int, filtered: int, errors: int) -> None:
-    # Job reports come from the platform; FromUserName is an openid all the same.
-    thread = call.world.followers(call.account.appid)
-    if not thread:
-        return
+    # Job reports come from the platform; FromUserName is an openid all the same, of somebody or of nobody.
+    known = (t for t in call.world.threads.values() if t.appid == job.appid)
+    nobody = Thread(job.appid, "", "o" + call.world.word(27))
+    thread = next(iter(call.world.followers(job.appid)), None) or next(known, nobody)
     body = call.wechat.event(
-        thread[0],
+        thread,
         "MASSSENDJOBFINISH",
         MsgID=job.msg_id,
         Status="send success",
@@ -105,7 +105,7 @@ def _report(call: Call, job: MassJob, *, total: int, filtered: int, errors: int)
         CopyrightCheckResult={"Count": 0, "ResultList": "", "CheckState": 0},
         ArticleUrlResult={"Count": 0, "ResultList": ""},
     )
-    call.wechat.push_later(thread[0], body)
+    call.wechat.push_later(thread, body)
 
 
 @endpoint("POST", "/cgi-bin/message/mass/sendall", kinds=OFFICIAL, verified=True, daily=100, minute=60)
@@ -116,11 +116,12 @@ async def send_all(call: Call) -> Answer:
         raise RefusedError(40035, "filter missing")
     followers = call.world.followers(call.account.appid)
     if chosen.get("is_to_all") is True:
-        return _start(call, followers)
+        return _start(call, followers, len(followers))
     tag_id = chosen.get("tag_id")
     if not any(str(t["id"]) == str(tag_id) for t in call.account.tags):
         raise RefusedError(45159)
-    return _start(call, [t for t in followers if str(tag_id) in map(str, t.tags)])
+    tagged = [t for t in followers if str(tag_id) in map(str, t.tags)]
+    return _start(call, tagged, len(tagged))
 
 
 @endpoint("POST", "/cgi-bin/message/mass/send", kinds=frozenset({"service"}), verified=True, daily=100, minute=60)
@@ -129,8 +130,9 @@ async def send(call: Call) -> Answer:
     openids = call.body.get("touser")
     if not isinstance(openids, list) or not 2 <= len(openids) <= LIST_MOST:
         raise RefusedError(40130)
-    found = (call.world.by_openid(call.account.appid, str(o)) for o in openids)
-    return _start(call, [t for t in found if t is not None])
+    distinct = list(dict.fromkeys(map(str, openids)))
+    found = (call.world.by_openid(call.account.appid, openid) for openid in distinct)
+    return _start(call, [t for t in found if t is not None], len(distinct))
 
 
 @endpoint("POST", "/cgi-bin/message/mass/preview", kinds=OFFICIAL, verified=True, daily=100)

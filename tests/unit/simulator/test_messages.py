@@ -142,6 +142,21 @@ async def test_choosing_from_a_msgmenu_sends_its_id(
     assert (body["MsgType"], body["Content"], body["bizmsgmenuid"]) == ("text", "满意", "101")
 
 
+async def test_choosing_from_a_msgmenu_counts_as_a_click_and_not_as_a_message(
+    api: Api, server: SimulatorServer, account: Account, fan: ScriptedFan
+) -> None:
+    openid = fan.openid(account)
+    part = {"head_content": "满意吗", "list": [{"id": "101", "content": "满意"}], "tail_content": ""}
+    await api.post("/cgi-bin/message/custom/send", {"touser": openid, "msgtype": "msgmenu", "msgmenu": part})
+    server.world.clock.advance(61)
+    assert await api.say(openid) == 45015
+    await fan.choose(account, await fan.wait_for(account), "101")
+    assert [await api.say(openid) for _ in range(4)] == [0, 0, 0, 45047]
+    await fan.choose(account, await fan.wait_for(account), "101")
+    server.world.clock.advance(61)
+    assert await api.say(openid) == 45015
+
+
 async def test_typing(api: Api, server: SimulatorServer, account: Account, fan: ScriptedFan) -> None:
     async def typing(command: str) -> int:
         body = {"touser": fan.openid(account), "command": command}
@@ -326,3 +341,38 @@ async def test_a_media_id_is_good_for_its_own_type_only(
     assert (await fan.text(account, "唱一首")).detail == "MediaId 不是 voice"
     given = "voice"
     assert (await fan.text(account, "再来")).outcome == "replied"
+
+
+async def test_a_mass_job_is_reported_even_when_it_reaches_nobody(
+    api: Api, server: SimulatorServer, receiver: Receiver, account: Account
+) -> None:
+    text: Json = {"msgtype": "text", "text": {"content": "群发"}}
+    gone = [server.fan(f"粉{i}") for i in range(2)]
+    openids = [one.openid(account) for one in gone]  # they once wrote, but follow no more
+    numbers = ("TotalCount", "FilterCount", "SentCount", "ErrorCount")
+    jobs = []
+    asked: list[tuple[Json, list[int]]] = [
+        ({"filter": {"is_to_all": True}}, [0, 0, 0, 0]),
+        ({"touser": openids}, [2, 0, 0, 0]),
+        ({"touser": [openids[0], openids[0], "nobody"]}, [2, 0, 0, 0]),
+    ]
+    for body, counts in asked:
+        path = "sendall" if "filter" in body else "send"
+        jobs.append((str((await api.post(f"/cgi-bin/message/mass/{path}", text | body))["msg_id"]), counts))
+    await gone[0].follow(account)
+    job = await api.post("/cgi-bin/message/mass/send", text | {"touser": [openids[0], *openids]})
+    jobs.append((str(job["msg_id"]), [2, 1, 1, 0]))
+    reports = await events(server, receiver, "MASSSENDJOBFINISH")
+    assert sorted((r["MsgID"], [int(r[n]) for n in numbers]) for r in reports) == sorted(jobs)
+    assert len(gone[0].inbox(account)) == 1
+
+
+async def test_a_mass_job_of_an_account_that_nobody_knows_is_reported(
+    api: Api, server: SimulatorServer, receiver: Receiver, account: Account
+) -> None:
+    everybody: Json = {"filter": {"is_to_all": True}, "msgtype": "text", "text": {"content": "群发"}}
+    await api.post("/cgi-bin/message/mass/sendall", everybody)
+    (report,) = await events(server, receiver, "MASSSENDJOBFINISH")
+    assert (report["Status"], report["TotalCount"]) == ("send success", "0")
+    assert report["FromUserName"]
+    assert server.world.threads == {}
