@@ -107,6 +107,7 @@ class Endpoint:
     token: bool
     kinds: frozenset[Kind]
     verified: bool
+    basic: bool
     daily: int | None
     minute: int | None
     upload: bool
@@ -129,19 +130,20 @@ def endpoint(
     token: bool = True,
     kinds: frozenset[Kind] = EVERY,
     verified: bool = False,
+    basic: bool = False,
     daily: int | None = None,
     minute: int | None = None,
     upload: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register an API.
 
-    `token`: needs ?access_token; `kinds`, and `verified` among official accounts:
-    others get 48001; `daily`, `minute`: quotas of an
-    account; `upload`: the body is multipart, not JSON.
+    `token`: needs ?access_token; `kinds`, and `verified` among official accounts: others get 48001;
+    `basic`: what an unverified 订阅号 has, too, which may only reply: the rest is 48001 to it;
+    `daily`, `minute`: quotas of an account; `upload`: the body is multipart, not JSON.
     """
 
     def register(handler: Handler) -> Handler:
-        entry = Endpoint(method, path, handler, token, kinds, verified, daily, minute, upload)
+        entry = Endpoint(method, path, handler, token, kinds, verified, basic, daily, minute, upload)
         REGISTRY.by_path.setdefault(path, {})[method] = entry
         return handler
 
@@ -247,12 +249,19 @@ async def _answer(wechat: WeChat, request: web.Request, fault: ApiFault | None, 
         injected.text = fault.text
         raise injected
     if api.token:
-        unverified = api.verified and not account.verified and account.kind in OFFICIAL
-        if account.kind not in api.kinds or unverified:
+        if not _may(account, api):
             raise RefusedError(48001)
         wechat.quotas.spend(account.appid, api.path, api.daily, api.minute)
     call = Call(wechat, account, request.query, given.body, given.form, request.remote or "")
     return await api.handler(call)
+
+
+def _may(account: Account, api: Endpoint) -> bool:
+    if account.kind not in api.kinds:
+        return False
+    if account.verified or account.kind not in OFFICIAL:
+        return True
+    return api.basic if account.kind == "subscription" else not api.verified
 
 
 def _body(raw: bytes) -> Json:

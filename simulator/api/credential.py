@@ -49,8 +49,8 @@ async def ticket(call: Call) -> Answer:
     return {"errcode": 0, "errmsg": "ok", "ticket": call.world.word(86), "expires_in": LIFETIME}
 
 
-@endpoint("GET", "/cgi-bin/getcallbackip")
-@endpoint("GET", "/cgi-bin/get_api_domain_ip")
+@endpoint("GET", "/cgi-bin/getcallbackip", basic=True)
+@endpoint("GET", "/cgi-bin/get_api_domain_ip", basic=True)
 async def addresses(call: Call) -> Answer:
     """Say where pushes come from and where calls go to: this machine."""
     return {"ip_list": ["127.0.0.1"]}

@@ -63,7 +63,7 @@ def _kept(call: Call, kind: str, file: Upload, *, permanent: bool) -> Media:
     return media
 
 
-@endpoint("POST", "/cgi-bin/media/upload", daily=100_000, upload=True)
+@endpoint("POST", "/cgi-bin/media/upload", basic=True, daily=100_000, upload=True)
 async def upload(call: Call) -> Answer:
     """Keep a file for three days."""
     media = _keep(call, call.query.get("type") or call.form.get("type"), permanent=False)
@@ -80,7 +80,7 @@ def _found(call: Call, media_id: object) -> Media:
     return media
 
 
-@endpoint("GET", "/cgi-bin/media/get", daily=200_000)
+@endpoint("GET", "/cgi-bin/media/get", basic=True, daily=200_000)
 async def get(call: Call) -> Answer:
     """Return a temporary file's bytes; of a video, its address."""
     media = _found(call, call.query.get("media_id"))
@@ -96,7 +96,7 @@ async def upload_image(call: Call) -> Answer:
     return {"url": call.wechat.base_url + media_url(media.id)}
 
 
-@endpoint("POST", "/cgi-bin/material/add_material", kinds=OFFICIAL, daily=1000, upload=True)
+@endpoint("POST", "/cgi-bin/material/add_material", kinds=OFFICIAL, basic=True, daily=1000, upload=True)
 async def add_material(call: Call) -> Answer:
     """Keep a file for ever; a video brings its title and introduction as JSON."""
     kind = call.query.get("type") or call.form.get("type")
@@ -114,7 +114,7 @@ async def add_material(call: Call) -> Answer:
     return answer
 
 
-@endpoint("POST", "/cgi-bin/material/get_material", kinds=OFFICIAL, daily=1000)
+@endpoint("POST", "/cgi-bin/material/get_material", kinds=OFFICIAL, basic=True, daily=1000)
 async def get_material(call: Call) -> Answer:
     """Return a permanent file: bytes, or for a video where it lies."""
     media = _found(call, call.body.get("media_id"))
@@ -124,7 +124,7 @@ async def get_material(call: Call) -> Answer:
     return File(media.data, media.content_type, media.filename)
 
 
-@endpoint("POST", "/cgi-bin/material/del_material", kinds=OFFICIAL, daily=1000)
+@endpoint("POST", "/cgi-bin/material/del_material", kinds=OFFICIAL, basic=True, daily=1000)
 async def delete_material(call: Call) -> Answer:
     """Delete a permanent file."""
     media = _found(call, call.body.get("media_id"))
@@ -135,7 +135,7 @@ async def delete_material(call: Call) -> Answer:
     return OK
 
 
-@endpoint("GET", "/cgi-bin/material/get_materialcount", kinds=OFFICIAL, daily=5000)
+@endpoint("GET", "/cgi-bin/material/get_materialcount", kinds=OFFICIAL, basic=True, daily=5000)
 async def count_material(call: Call) -> Answer:
     """Count permanent files by type."""
     mine = [m for m in call.world.media.values() if m.appid == call.account.appid and m.permanent]

@@ -15,7 +15,7 @@ def _limit(call: Call, path: str) -> int:
     return call.wechat.quotas.limits.get((call.account.appid, path), own or 0)
 
 
-@endpoint("POST", "/cgi-bin/openapi/quota/get")
+@endpoint("POST", "/cgi-bin/openapi/quota/get", basic=True)
 async def get(call: Call) -> Answer:
     """Tell the limit, the use and the rest of one API."""
     path = call.text("cgi_path")
@@ -23,7 +23,7 @@ async def get(call: Call) -> Answer:
     return OK | {"quota": {"daily_limit": limit, "used": used, "remain": max(0, limit - used)}}
 
 
-@endpoint("POST", "/cgi-bin/clear_quota")
+@endpoint("POST", "/cgi-bin/clear_quota", basic=True)
 async def clear(call: Call) -> Answer:
     """Set all counts of the account to zero, ten times a month."""
     if call.body.get("appid") != call.account.appid:

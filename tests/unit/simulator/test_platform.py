@@ -4,11 +4,13 @@ import re
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from simulator import wire
 from simulator.server import SimulatorServer
 from simulator.world import Account
 
-from .conftest import Api, Json
+from .conftest import Api, Json, Push, Receiver
 
 STABLE = "/cgi-bin/stable_token"
 RID = re.compile(r" rid: [0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$")
@@ -132,6 +134,56 @@ async def test_permissions_follow_kind_and_verification(api: Api, server: Simula
     assert (await api.get("/cgi-bin/user/get"))["total"] == 0
     account.verified = True
     assert (await api.post("/wxa/getwxacodeunlimit", {}))["errcode"] == 48001
+
+
+NOT_BASIC = """
+    GET ticket/getticket; POST menu/create; GET menu/get; GET menu/delete; POST menu/addconditional; POST menu/trymatch
+    GET get_current_selfmenu_info; POST tags/create; GET tags/get; POST tags/getidlist; POST user/tag/get
+    POST tags/members/batchtagging; GET user/get; GET user/info; POST user/info/batchget; POST user/info/updateremark
+    POST qrcode/create; POST message/custom/send; POST message/custom/typing; POST message/template/send
+    POST message/mass/sendall; POST media/uploadimg; GET /wxaapi/newtmpl/gettemplate
+"""
+BASIC = """
+    GET getcallbackip; GET get_api_domain_ip; POST openapi/quota/get; POST media/upload; GET media/get
+    POST material/add_material; POST material/get_material; GET material/get_materialcount
+"""
+
+
+async def refusals(api: Api, calls: str) -> dict[str, bool]:
+    """Make each call with nothing in it; tell which answer "unauthorized"."""
+    found = {}
+    for line in re.split("[;\n]", calls.strip()):
+        method, name = line.split()
+        path = name if name.startswith("/") else f"/cgi-bin/{name}"
+        answer = await (api.get(path) if method == "GET" else api.post(path))
+        found[line.strip()] = answer.get("errcode") == 48001
+    return found
+
+
+async def test_an_unverified_subscription_account_may_only_reply(
+    api: Api, server: SimulatorServer, receiver: Receiver
+) -> None:
+    account = server.world.add_account("subscription", name="小报", callback_url=receiver.url, verified=False)
+    await api.login(account)
+    refused = await refusals(api, NOT_BASIC)
+    assert [call for call, is_so in refused.items() if not is_so] == []
+    refused = await refusals(api, BASIC)
+    assert [call for call, is_so in refused.items() if is_so] == []
+    fan = server.fan()
+    await fan.follow(account)
+
+    async def answer(_: Push) -> web.Response:
+        head = {"ToUserName": fan.openid(account), "FromUserName": account.username, "CreateTime": 1}
+        return web.Response(body=wire.to_xml(head | {"MsgType": "text", "Content": "你好"}))
+
+    receiver.answer = answer
+    assert (await fan.text(account, "在吗")).outcome == "replied"
+    account.verified = True
+    now_refused = await refusals(api, NOT_BASIC)
+    assert {call for call, is_so in now_refused.items() if is_so} == {
+        "POST qrcode/create",  # of service accounts only
+        "POST message/template/send",
+    }
 
 
 @pytest.mark.parametrize(("drop", "sent"), [("before", 0), ("after", 1)])
