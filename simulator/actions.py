@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
-from simulator import menus, windows
+from simulator import menus, messages, windows
 from simulator.callbacks import OUT_OF_SERVICE, Outcome
 from simulator.messages import media_url
 from simulator.wechat import LoginCode, WeChat
@@ -141,19 +141,21 @@ class Actions:
         body = {"Title": title, "Description": description, "Url": url}
         return await self._say(thread, "link", content, body)
 
-    async def choose(self, thread: Thread, message_id: int, item_id: str) -> Done:
-        """Press an entry of a msgmenu message: it sends a text, but counts as a menu click."""
-        message = next((m for m in thread.messages if m.id == message_id and m.type == "msgmenu"), None)
-        if message is None:
+    async def choose(self, thread: Thread, message_id: int, item_id: str, content: str | None = None) -> Done:
+        """Press an entry of a msgmenu message, or a link in a text that does the same.
+
+        It sends the entry's words, but counts as a menu click; `content` tells links with one id apart.
+        """
+        message = next((m for m in thread.messages if m.id == message_id), None)
+        found = messages.choices(message) if message is not None else []
+        if not found:
             raise ActionError("没有这条菜单消息", "message_id", 404)
-        item = next((i for i in message.content["items"] if i["id"] == item_id), None)
+        item = next((i for i in found if i["id"] == item_id and content in (None, i["content"])), None)
         if item is None:
             raise ActionError("没有这个选项", "item_id", 404)
-        return await self._choose(thread, item["content"], item_id)
-
-    async def _choose(self, thread: Thread, content: str, item_id: str) -> Done:
-        fields = {"Content": content, "bizmsgmenuid": item_id}
-        return await self._say(thread, "text", {"text": content}, fields, scene="menu")
+        words = item["content"]
+        fields = {"Content": words, "bizmsgmenuid": item_id}
+        return await self._say(thread, "text", {"text": words}, fields, scene="menu")
 
     # menu
 
@@ -206,6 +208,8 @@ class Actions:
 
     async def enter_session(self, thread: Thread, source: str = "") -> Done:
         """Open a mini-program's customer-service chat."""
+        if self._account(thread).kind != "miniprogram":
+            raise ActionError("只有小程序有客服会话", status=409)
         line = self.world.line(thread, "进入客服会话")
         return await self._event(
             thread, "user_enter_tempsession", line, {"SessionFrom": source}, scene="enter", shown=False

@@ -1,14 +1,17 @@
 """What an account may say: checks passive replies and API messages and turns both into phone content."""
 
+import html
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 from simulator.errors import RefusedError
 from simulator.wire import WireError
-from simulator.world import Account, Json, Media, Thread, World
+from simulator.world import Account, Json, Media, Message, Thread, World
 
 TEXT_BYTES = 2048
+_CHOICE = re.compile(r"""href\s*=\s*(["'])\s*weixin://bizmsgmenu\?(?P<query>.*?)\1""", re.IGNORECASE)
 MEDIA_LIFETIME = 3 * 24 * 3600  # seconds, of temporary media
 
 # What each kind of account may send by the customer-service API.
@@ -42,6 +45,19 @@ def find_media(world: World, appid: str, media_id: object) -> Media | None:
 def media_url(media_id: str) -> str:
     """Return where the phone page finds a file."""
     return f"/phone/media/{media_id}"
+
+
+def choices(message: Message) -> list[Json]:
+    """Return what a fan can tap in a message, {"id", "content"}: a msgmenu's entries and weixin://bizmsgmenu links."""
+    if message.sender != "account" or message.type not in ("text", "msgmenu"):
+        return []
+    said = " ".join(str(message.content.get(name, "")) for name in ("text", "head", "tail"))
+    links = [parse_qs(html.unescape(found["query"])) for found in _CHOICE.finditer(said)]
+    return message.content.get("items", []) + [
+        {"id": link.get("msgmenuid", [""])[0], "content": link["msgmenucontent"][0]}
+        for link in links
+        if "msgmenucontent" in link
+    ]
 
 
 def template_rows(content: str, data: Json) -> list[Json]:

@@ -270,7 +270,16 @@ async def _location(actions: Actions, thread: Thread, request: web.Request) -> D
 
 async def _msgmenu(actions: Actions, thread: Thread, request: web.Request) -> Done:
     body = await json_body(request)
-    return await actions.choose(thread, int(number_of(body, "message_id")), str(body.get("item_id", "")))
+    item_id, content = body.get("item_id", ""), body.get("content")
+    if not isinstance(item_id, str):
+        raise ActionError("应为文字", "item_id")
+    if content is not None and not isinstance(content, str):
+        raise ActionError("应为文字", "content")
+    return await actions.choose(thread, int(number_of(body, "message_id")), item_id, content)
+
+
+async def _enter(actions: Actions, thread: Thread, request: web.Request) -> Done:
+    return await actions.enter_session(thread)
 
 
 _ACTS: dict[str, Callable[[Actions, Thread, web.Request], Awaitable[Done]]] = {
@@ -282,6 +291,7 @@ _ACTS: dict[str, Callable[[Actions, Thread, web.Request], Awaitable[Done]]] = {
     "image": _image,
     "location": _location,
     "msgmenu": _msgmenu,
+    "enter": _enter,
 }
 
 

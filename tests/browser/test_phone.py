@@ -276,6 +276,33 @@ async def test_customer_service_messages_arrive_by_themselves(page: Page, stage:
     assert stage.server.pushes[-1]["bizmsgmenuid"] == "102"
 
 
+async def test_a_link_may_send_words_and_faces_are_shown(page: Page, stage: Stage) -> None:
+    link = '<a href="weixin://bizmsgmenu?msgmenucontent=转人工&msgmenuid=7">找人聊聊</a>'
+    stage.server.answers["怎么办"] = f"{link}，别急/::)/:rose 见 /::? /:?"
+    await become_fan(page)
+    await follow(page)
+    await write(page, "怎么办")
+    await expect(said(page).nth(1).locator(".rich")).to_have_text("找人聊聊，别急🙂🌹 见 /::? /:?")
+    await page.get_by_test_id("choice").click()
+    await expect(mine(page).last).to_have_text("转人工")
+    await expect(said(page).last).to_have_text("你说：转人工")
+    assert stage.server.pushes[-1]["bizmsgmenuid"] == "7"
+
+
+async def test_entering_a_mini_programs_chat_is_told_to_it(page: Page, stage: Stage) -> None:
+    server = stage.account.callback_url
+    mini = stage.wechat.world.add_account("miniprogram", name="青禾商城", callback_url=server)
+    await become_fan(page)
+    fan_id = next(iter(stage.wechat.world.fans))
+    await page.goto(f"{stage.wechat.url}/phone/?again#/{mini.appid}/{fan_id}")
+    await expect(page.get_by_test_id("system")).to_have_text("进入客服会话")
+    assert stage.server.heard() == [("user_enter_tempsession", "")]
+    await page.get_by_test_id("nav-back").click()
+    await page.get_by_test_id(f"conversation-{mini.appid}").click()
+    await expect(page.get_by_test_id("system")).to_have_count(2)
+    assert stage.server.heard() == [("user_enter_tempsession", "")] * 2
+
+
 async def test_a_reload_keeps_the_chat_and_the_list_shows_it(page: Page, stage: Stage) -> None:
     await become_fan(page)
     await follow(page)

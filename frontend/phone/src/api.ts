@@ -61,7 +61,8 @@ export type Deed =
   | { kind: 'text'; content: string }
   | { kind: 'image'; file: File }
   | { kind: 'location'; latitude: number; longitude: number; label: string }
-  | { kind: 'msgmenu'; message_id: number; item_id: string }
+  | { kind: 'msgmenu'; message_id: number; item_id: string; content: string }
+  | { kind: 'enter' }
 
 /** Does it, and answers when the account's server has (or has not) answered the push. */
 export function act(appid: string, fanId: string, deed: Deed): Promise<PushAnswer> {

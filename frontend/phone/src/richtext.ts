@@ -1,9 +1,14 @@
-// Reads the text of a message into safe pieces: WeChat renders links in it and nothing else.
+// Reads the text of a message into safe pieces: WeChat renders links and faces in it and nothing else.
+import { withFaces } from './faces'
 
 export type Piece =
   | { kind: 'text'; text: string }
   | { kind: 'link'; text: string; href: string }
   | { kind: 'miniprogram'; text: string; appid: string; path: string }
+  /** Sends words of its own when it is tapped, as an entry of a msgmenu message does. */
+  | { kind: 'choice'; text: string; content: string; id: string }
+
+const CHOICE = 'weixin://bizmsgmenu?'
 
 // An anchor as senders write it, or a bare address. Everything that does not match stays plain text.
 const TOKEN = /<a\s([^<>]*)>([^<]*)<\/a>|https?:\/\/[\w\-.~:/?#[\]@!$&'()*+,;=%]+(?<![.,!?;:'()\]])/gi
@@ -30,7 +35,13 @@ function anchor(attributes: string, text: string): Piece | null {
   }
   const appid = found.get('data-miniprogram-appid')
   if (appid) return { kind: 'miniprogram', text, appid, path: found.get('data-miniprogram-path') ?? '' }
-  const href = webAddress(found.get('href')?.trim())
+  const address = found.get('href')?.trim()
+  if (address?.startsWith(CHOICE)) {
+    const query = new URLSearchParams(address.slice(CHOICE.length))
+    const content = query.get('msgmenucontent')
+    return content ? { kind: 'choice', text, content, id: query.get('msgmenuid') ?? '' } : null
+  }
+  const href = webAddress(address)
   return href ? { kind: 'link', text, href } : null
 }
 
@@ -39,7 +50,7 @@ export function pieces(raw: string): Piece[] {
   const result: Piece[] = []
   let from = 0
   const plain = (to: number) => {
-    if (to > from) result.push({ kind: 'text', text: raw.slice(from, to) })
+    if (to > from) result.push({ kind: 'text', text: withFaces(raw.slice(from, to)) })
   }
   for (const match of raw.matchAll(TOKEN)) {
     const [whole, attributes, text] = match

@@ -315,6 +315,13 @@ export function openMiniPage(appid: string, path: string): void {
 
 watch(() => [phone.appid, phone.fanId], listenToCurrent)
 watch(() => [phone.appid, phone.fanId, phone.screen, phone.query], writeHash)
+// Opening the customer-service chat of a mini-program is an event of its own.
+watch(
+  () => (phone.ready && phone.screen === 'chat' && account.value?.kind === 'miniprogram' && fan.value
+    ? key(phone.appid, phone.fanId)
+    : ''),
+  (entered) => entered && void act({ kind: 'enter' }, '进入客服会话'),
+)
 watch(
   () => phone.appid,
   () => {

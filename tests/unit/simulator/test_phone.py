@@ -102,6 +102,46 @@ async def test_an_image_arrives_where_the_push_says(
         assert (answer.status, await answer.json()) == (400, {"error": "图片无法识别", "field": "file"})
 
 
+async def test_a_link_that_sends_words(api: Api, phone: Phone, receiver: Receiver) -> None:
+    await phone.call("POST", phone.thread + "/follow", {})
+    openid = (await phone.call("GET", phone.thread))["openid"]
+    links = [
+        '<a href="weixin://bizmsgmenu?msgmenucontent=满意&amp;msgmenuid=1">好</a>',
+        "<a href='weixin://bizmsgmenu?msgmenucontent=%E4%B8%8D&msgmenuid=1'>不好</a>",
+        '<a href="weixin://bizmsgmenu?msgmenuid=2">没有话</a>',
+    ]
+    assert await api.say(openid, "满意吗：" + "、".join(links)) == 0
+    message_id = (await phone.call("GET", phone.thread))["messages"][-1]["id"]
+    path = phone.thread + "/msgmenu"
+    for content, said in [(None, "满意"), ("满意", "满意"), ("不", "不")]:
+        body = {"message_id": message_id, "item_id": "1", "content": content}
+        tapped = await phone.call("POST", path, body)
+        assert (tapped["message"]["from"], tapped["message"]["content"]) == ("fan", {"text": said})
+        push = wire.from_xml(receiver.pushes[-1].raw)
+        assert (push["MsgType"], push["Content"], push["bizmsgmenuid"]) == ("text", said, "1")
+    for wrong, status, field in [
+        ({"message_id": message_id, "item_id": "2"}, 404, "item_id"),
+        ({"message_id": message_id, "item_id": "1", "content": "别的"}, 404, "item_id"),
+        ({"message_id": message_id - 1, "item_id": "1"}, 404, "message_id"),  # the line of following
+        ({"message_id": message_id + 1, "item_id": "1"}, 404, "message_id"),  # the fan's own
+        ({"message_id": message_id, "item_id": 1}, 400, "item_id"),
+        ({"message_id": message_id, "item_id": "1", "content": 5}, 400, "content"),
+    ]:
+        assert (await phone.call("POST", path, wrong, status))["field"] == field
+
+
+async def test_entering_the_chat_of_a_mini_program_is_pushed(
+    phone: Phone, server: SimulatorServer, receiver: Receiver
+) -> None:
+    mini = server.world.add_account("miniprogram", name="商城", callback_url=receiver.url)
+    fan = server.fan()
+    await phone.call("POST", f"/threads/{mini.appid}/{fan.person.id}/enter", {})
+    push = wire.from_xml(receiver.pushes[-1].raw)
+    assert (push["Event"], push["FromUserName"]) == ("user_enter_tempsession", fan.openid(mini))
+    assert fan.thread(mini).grants["enter"].left == 2
+    await phone.call("POST", phone.thread + "/enter", {}, 409)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "field"),
     [
