@@ -53,7 +53,8 @@ def choices(message: Message) -> list[Json]:
         return []
     said = " ".join(str(message.content.get(name, "")) for name in ("text", "head", "tail"))
     links = [parse_qs(html.unescape(found["query"])) for found in _CHOICE.finditer(said)]
-    return message.content.get("items", []) + [
+    entries: list[Json] = message.content.get("items", [])
+    return entries + [
         {"id": link.get("msgmenuid", [""])[0], "content": link["msgmenucontent"][0]}
         for link in links
         if "msgmenucontent" in link

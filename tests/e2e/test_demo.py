@@ -230,3 +230,13 @@ async def answer_to(question: str) -> str:
     with (demo_data.KNOWLEDGE / "faq.csv").open(newline="") as file:
         (answer,) = [row["answer"] for row in csv.DictReader(file) if row["question"] == question]
     return answer
+
+
+async def test_a_demo_beside_a_simulator_of_its_folder_says_so_and_ends(demo: Demo) -> None:
+    beside = await demo.fensi.start("simulate", "--port", str(free_port()), settings={})
+    await beside.said("模拟微信已启动")
+    code, said = await demo.fensi.run("demo", **demo.ports)
+    assert code == 1
+    assert "simulator.json 正由另一个模拟器使用" in said
+    assert said.splitlines()[-1] == "the simulator did not start; it says why above"
+    assert beside.alive
