@@ -27,8 +27,7 @@ from worker.interests import JOB as NOTICE_INTERESTS
 from worker.interests import notice_interests
 from worker.jobs import JobRunner
 from worker.outbox import OutboxWorker
-from worker.profiles import JOB as LEARN_PROFILE
-from worker.profiles import learn_profile
+from worker.profiles import Profiles
 from worker.runner import run_worker
 
 log = structlog.get_logger(__name__)
@@ -55,18 +54,10 @@ class _Counted:
         metrics.DELIVERIES.labels("unknown").inc(unknown)
 
 
-@schedules.registry.job(LEARN_PROFILE, timeout=60)
-async def profile(payload: dict[str, Any], given: schedules.Services) -> None:
-    """Learn who a new follower is."""
-    assert isinstance(given, JobServices)  # noqa: S101  # this process hands out no other
-    opened = given.opened
-    await learn_profile(int(payload["fan_id"]), opened.clients, opened.directory.accounts, opened.clock)
-
-
 @schedules.registry.job(CHECKIN_CARD, timeout=60)
 async def checkin_card(payload: dict[str, Any], given: schedules.Services) -> None:
     """Send a fan their check-in calendar as a picture."""
-    assert isinstance(given, JobServices)  # noqa: S101  # same
+    assert isinstance(given, JobServices)  # noqa: S101  # this process hands out no other
     opened = given.opened
     fan_id, asked = int(payload["fan_id"]), UUID(payload["asked"])
     await send_card(fan_id, asked, opened.clients, opened.directory.accounts, opened.clock)
@@ -113,6 +104,7 @@ async def work(settings: Settings, database_url: str) -> None:
         async with services(settings, database_url) as opened:
             await check_ready(settings, opened.clock)
             check_holidays(opened.clock.now())
+            asking = Profiles(opened.clients, opened.directory.accounts, opened.clock)
             background = [
                 opened.tasks.spawn(opened.directory.watch(), "directory"),
                 opened.tasks.spawn(opened.engine.keep_leases(), "leases"),
@@ -120,6 +112,7 @@ async def work(settings: Settings, database_url: str) -> None:
                     repeat(partial(_look_after, opened), LOOK_SECONDS, "recovery did not run"), "recovery"
                 ),
                 opened.tasks.spawn(keep_desk(opened.clock), "desk"),
+                opened.tasks.spawn(asking.keep(), "profiles"),
             ]
             outbox = OutboxWorker(
                 database_url,

@@ -224,7 +224,9 @@ async def happened(tx: Transaction, arrivals: list[Arrival]) -> list[Accepted]:
     """Accept pushes of the past."""
     accepted = await accept(tx.connection, arrivals)
     # The past needs no asking: the platform knows nothing of these fans.
-    await tx.connection.execute("DELETE FROM pgqueuer WHERE entrypoint = 'members.profile'")
+    await tx.connection.execute(
+        "UPDATE fan SET lookup_due_at = NULL WHERE id = ANY($1::bigint[])", [one.fan_id for one in accepted]
+    )
     return accepted
 
 

@@ -7,10 +7,9 @@ from typing import Any
 from bot import messages, push_events
 from bot.wire import EVENTS, MESSAGES, Message
 from scrm.channels.service import followed_through, scanned
-from scrm.db import Connection, Transaction
+from scrm.db import Connection
 from scrm.events import kinds
 from scrm.events.kinds import Appended
-from scrm.jobs import enqueue
 from scrm.members.service import followed, unfollowed
 from scrm.outreach.service import reported
 
@@ -80,8 +79,6 @@ ABOUT_THE_ACCOUNT = frozenset(
 async def _followed(raw: Connection, events: Sequence[Appended]) -> None:
     await followed(raw, events)
     await followed_through(raw, events)
-    for event in events:
-        await enqueue(Transaction(raw), "members.profile", {"fan_id": event.fan_id}, dedupe=f"profile:{event.fan_id}")
 
 
 CONSEQUENCES: dict[str, kinds.Consequence] = {

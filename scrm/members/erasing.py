@@ -74,7 +74,7 @@ async def erase(
     # Random, so that nothing leads back; whoever comes with the openid again is somebody new.
     await raw.execute(
         """
-        UPDATE fan f SET openid = i.tombstone, following = false
+        UPDATE fan f SET openid = i.tombstone, following = false, lookup_due_at = NULL
         FROM unnest($1::bigint[], $2::text[]) AS i (id, tombstone) WHERE f.id = i.id
         """,
         person.fans,

@@ -87,6 +87,9 @@ class Fan(Model):
         "scrm.Channel", null=True, on_delete=OnDelete.RESTRICT, related_name="last_fans"
     )
     last_touch_at: datetime | None = fields.DatetimeField(null=True)
+    # When the platform is to be asked who this is (scrm.members.lookups), null when that was done; nobody asks
+    # about the fans of a mini-program.
+    lookup_due_at: datetime | None = fields.DatetimeField(null=True, db_default="-infinity")
     created_at = fields.DatetimeField()
 
     account_id: int
@@ -97,6 +100,7 @@ class Fan(Model):
     class Meta:
         table = "fan"
         unique_together = (("account_id", "openid"),)
+        # fan_lookup_idx (account_id, lookup_due_at), of those to be asked about only, is made by migration 0020.
         indexes = [Index(fields=("member_id",), name="fan_member_idx")]
 
 

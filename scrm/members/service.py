@@ -31,7 +31,8 @@ _FOLLOW = """
 UPDATE fan
 SET follow_count = follow_count + 1,
     following = CASE WHEN follow_changed_at IS NULL OR follow_changed_at <= $2 THEN true ELSE following END,
-    follow_changed_at = greatest(follow_changed_at, $2)
+    follow_changed_at = greatest(follow_changed_at, $2),
+    lookup_due_at = '-infinity'
 WHERE id = $1
 """
 _UNFOLLOW = """
@@ -41,7 +42,7 @@ WHERE id = $1 AND (follow_changed_at IS NULL OR follow_changed_at <= $2)
 
 
 async def followed(raw: Connection, events: Sequence[Appended]) -> None:
-    """Consequence of a follow: the fan is following again, and one follow is counted."""
+    """Consequence of a follow: the fan is following again, one follow is counted, and the platform asked who it is."""
     for event in events:
         await raw.execute(_FOLLOW, event.fan_id, event.occurred_at)
 

@@ -31,7 +31,7 @@ from simulator.server import SimulatorServer
 from simulator.testing import running
 from tests.bot.house import AES_KEY, TOKEN, House, Server
 from tests.bot.platform import Account
-from worker.profiles import learn_profile
+from worker.profiles import Profiles
 
 PICTURES = "/assets/demo/gifts"
 
@@ -59,12 +59,10 @@ class Club:
         assert found is not None
         return found
 
-    async def profiles(self, *names: str) -> None:
-        """Learn who these followers are, as a worker does after a follow."""
+    async def profiles(self) -> int:
+        """Learn who has become known at the official account, as a worker does; returns how many."""
         services = self.server.services
-        for name in names:
-            fan = await self.fan(name, self.official)
-            assert await learn_profile(fan.id, services.clients, services.directory.accounts, self.clock)
+        return await Profiles(services.clients, services.directory.accounts, self.clock).ask()
 
     async def earn(
         self, name: str, amount: int, word: str = "gift", description: str = "活动奖励", asset: str = ledger.POINTS

@@ -57,6 +57,9 @@ PARTIAL = {
         "conversation_open_fan_idx": "btree (fan_id) WHERE state <> closed",
         "conversation_live_idx": "btree (brand_id, last_at, id) WHERE state <> closed",
     },
+    "fan": {
+        "fan_lookup_idx": "btree (account_id, lookup_due_at) WHERE lookup_due_at IS NOT NULL",
+    },
     "ledger_posting": {
         "ledger_posting_statement_idx": "btree (holder_id, asset, entry_id) WHERE holder_id IS NOT NULL",
     },

@@ -2,16 +2,18 @@
 
 import asyncio
 from datetime import UTC, date, datetime
+from importlib import import_module
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 from tortoise.context import TortoiseContext
 
-from scrm.db import database, fetch
+from scrm.db import database, fetch, transaction
+from scrm.jobs import enqueue
 from scrm.migrate import ensure_months, migrate, pending
 from tests.conftest import START
-from tests.factories import TEXT, happens, make_account, make_fan, value
+from tests.factories import TEXT, happens, make_account, make_fan, make_follower, value
 
 
 async def test_four_at_once_apply_every_migration_once(empty_database_url: str) -> None:
@@ -101,6 +103,24 @@ async def test_the_timeline_is_append_only(db: TortoiseContext, sql: str, own_pa
         with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
             await fetch(statement)
     assert await value("SELECT count(*) FROM event WHERE kind = $1", TEXT) == 1
+
+
+async def test_who_was_never_asked_about_is_asked_about_after_the_migration(db: TortoiseContext) -> None:
+    migration = import_module("migrations.0020_lookups_and_firm_timeline")
+    official, mini = await make_account(), await make_account(kind="miniprogram")
+    stranger, erased = await make_fan(official), await make_fan(official, "erased-1")
+    asked, given_up = await make_follower(official), await make_follower(official)
+    visitor = await make_fan(mini)
+    await fetch("UPDATE fan SET lookup_due_at = NULL")
+    async with transaction() as tx:
+        for name in ("members.profile", "another"):
+            await enqueue(tx, name, {"fan_id": given_up.id})
+    for statement in migration.ASK[:2]:
+        await fetch(statement)
+    due = [row["id"] for row in await fetch("SELECT id FROM fan WHERE lookup_due_at = '-infinity' ORDER BY id")]
+    assert due == sorted([stranger.id, given_up.id])
+    assert {erased.id, asked.id, visitor.id}.isdisjoint(due)
+    assert [row["entrypoint"] for row in await fetch("SELECT entrypoint FROM pgqueuer")] == ["another"]
 
 
 async def test_a_missing_database_says_so(server_url: str) -> None:
