@@ -25,7 +25,8 @@ class EventKey(Model):
 class Event(Model):
     """One happening. Append-only: a trigger refuses to update or delete a row.
 
-    The one exception is the payload of somebody who is erased, see `EventRedaction`.
+    Nor is it, or one of its partitions, truncated. The one exception is the payload of somebody who is erased, see
+    `EventRedaction`.
     """
 
     id: int = fields.BigIntField(primary_key=True)

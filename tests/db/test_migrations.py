@@ -93,7 +93,7 @@ async def test_a_month_whose_rows_lie_in_the_default_stays_there(db: TortoiseCon
     assert await partition_of(START) == "event_default"
 
 
-@pytest.mark.parametrize("sql", ["UPDATE event SET kind = 'x'", "DELETE FROM event"])
+@pytest.mark.parametrize("sql", ["UPDATE event SET kind = 'x'", "DELETE FROM event", "TRUNCATE event"])
 @pytest.mark.parametrize("own_partition", [True, False])
 async def test_the_timeline_is_append_only(db: TortoiseContext, sql: str, own_partition: bool) -> None:
     if own_partition:

@@ -51,6 +51,7 @@ OTHERWISE = [
     "DELETE FROM event WHERE member_id = ONE",
     "UPDATE event_redaction SET member_id = OTHER",
     "DELETE FROM event_redaction",
+    "TRUNCATE event_redaction",
 ]
 
 
