@@ -38,7 +38,10 @@ class BrandQuery(Taken):
 
 
 class InboxItem(BaseModel):
-    """A conversation as a list shows it. `window_closes_at`: the 48 hours' end; `messages_left` of the five in them."""
+    """A conversation as a list shows it. `window_closes_at`: the 48 hours' end; `messages_left` of the five in them.
+
+    `following` is the gate's: also true at a mini-program, and of whoever wrote since they were said to have left.
+    """
 
     id: int
     fan_id: int

@@ -64,7 +64,10 @@ class InterestItem(BaseModel):
 
 
 class FanPanel(BaseModel):
-    """The fan beside a conversation. `phone` is masked unless the caller may see it (members.phone)."""
+    """The fan beside a conversation. `phone` is masked unless the caller may see it (members.phone).
+
+    `following` is None at a mini-program, which nobody follows.
+    """
 
     fan_id: int
     nickname: str
@@ -74,7 +77,7 @@ class FanPanel(BaseModel):
     gender: str | None
     birthday: date | None
     location: str
-    following: bool
+    following: bool | None
     since: Moment | None
     follow_count: int
     channel: str | None
@@ -126,7 +129,7 @@ async def fan_panel(call: Call, conversation_id: int) -> FanPanel:
         gender=profile.gender,
         birthday=profile.birthday,
         location=profile.location,
-        following=fan["following"],
+        following=None if fan["kind"] == "miniprogram" else row.following,
         since=fan["created_at"],
         follow_count=fan["follow_count"],
         channel=fan["channel"],
@@ -187,8 +190,8 @@ def _tagged(action: str, row: InboxRow, brand_id: int, tag: str) -> Entry:
 
 
 _FAN = """
-SELECT f.following, f.follow_count, f.created_at, coalesce(m.merged_into_id, m.id) AS person_id, c.name AS channel
-FROM fan f JOIN member m ON m.id = f.member_id
+SELECT a.kind, f.follow_count, f.created_at, coalesce(m.merged_into_id, m.id) AS person_id, c.name AS channel
+FROM fan f JOIN member m ON m.id = f.member_id JOIN account a ON a.id = f.account_id
 LEFT JOIN LATERAL (
     SELECT c.name FROM event e JOIN channel c ON c.account_id = f.account_id AND c.scene = e.payload->>'scene'
     WHERE e.member_id = f.member_id AND e.fan_id = f.id AND e.kind = 'wechat.event.subscribe'

@@ -35,7 +35,7 @@ _PICTURES = {
 REFUSALS = {
     "account_disabled": "这个公众号已停用",
     "no_capability": "公众号未认证，不能发送客服消息",
-    "not_following": "粉丝已取消关注",
+    "not_following": "粉丝没有关注",
     "window_closed": "粉丝超过 48 小时没有发言，微信不允许再发送",
     "count_exhausted": "5 条消息已用完，等粉丝再次发言后可继续发送",
 }

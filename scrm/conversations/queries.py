@@ -9,6 +9,7 @@ from uuid import UUID
 from scrm import db
 from scrm.conversations.changes import KINDS, NOTE
 from scrm.conversations.lines import MESSAGES
+from scrm.outreach.following import FOLLOWS
 from scrm.outreach.windows import SCENES
 
 View = Literal["mine", "waiting", "all"]
@@ -19,7 +20,10 @@ _WINDOW = SCENES["official"]["message"]
 
 @dataclass(frozen=True, slots=True)
 class InboxRow:
-    """One line of the inbox. `window_closes_at` is when the 48 hours end, `messages_left` of the five in them."""
+    """One line of the inbox. `window_closes_at` is when the 48 hours end, `messages_left` of the five in them.
+
+    `following` is the gate's: true at a mini-program, and of whoever acted since we last heard that they unfollowed.
+    """
 
     id: int
     fan_id: int
@@ -53,7 +57,7 @@ class InboxRow:
         return 0, self.last_at, self.id
 
 
-_ROW = """
+_ROW = f"""
 SELECT c.id, c.fan_id, c.member_id, c.account_id, a.name AS account, c.state, c.desk, c.skill, c.staff_id, c.reason,
        c.priority, c.opened_at, c.waiting_since, c.answer_due_at, c.alarmed_at, c.promised_until, c.snoozed_until,
        c.last_at, c.last_from, c.last_line, greatest(c.heard - coalesce(r.seen, 0), 0) AS unread,
@@ -61,10 +65,11 @@ SELECT c.id, c.fan_id, c.member_id, c.account_id, a.name AS account, c.state, c.
            AS window_closes_at,
        CASE WHEN c.last_fan_message_at + $2::interval > $1::timestamptz THEN greatest($3::int - sent.n, 0) ELSE 0 END
            AS messages_left,
-       f.following
+       {FOLLOWS} AS following
 FROM conversation c
 JOIN account a ON a.id = c.account_id
 JOIN fan f ON f.id = c.fan_id
+JOIN member m ON m.id = f.member_id
 LEFT JOIN conversation_read r ON r.conversation_id = c.id AND r.staff_id = $5
 -- As scrm.outreach.service.facts_about counts them.
 CROSS JOIN LATERAL (
@@ -73,13 +78,13 @@ CROSS JOIN LATERAL (
       AND o.state IN ('pending', 'claimed', 'sending', 'sent', 'unknown')
 ) sent
 WHERE c.brand_id = $4 AND
-"""
+"""  # noqa: S608  # a condition of ours
 _FILTER = """
 ($10::text IS NULL OR c.skill = $10) AND ($11::bigint IS NULL OR c.account_id = $11)
 AND ($12::boolean IS NULL OR $12 = (c.snoozed_until IS NOT NULL AND c.snoozed_until > $1))
 AND ($13::text IS NULL OR position(lower($13) IN lower(c.last_line)) > 0 OR EXISTS (
-    SELECT FROM member_profile p JOIN member h ON h.id = p.member_id JOIN member m ON m.id = c.member_id
-    WHERE coalesce(h.merged_into_id, h.id) = coalesce(m.merged_into_id, m.id)
+    SELECT FROM member_profile p JOIN member h ON h.id = p.member_id JOIN member own ON own.id = c.member_id
+    WHERE coalesce(h.merged_into_id, h.id) = coalesce(own.merged_into_id, own.id)
       AND position(lower($13) IN lower(p.nickname)) > 0
 )) AND
 """

@@ -11,6 +11,7 @@ from scrm import db
 from scrm.db import Connection, Transaction, command
 from scrm.errors import NotFound
 from scrm.events.kinds import Appended
+from scrm.outreach.following import FOLLOWS
 from scrm.outreach.gate import Facts, Purpose, Verdict, decide
 from scrm.outreach.ports import Delivery, Outcome
 from scrm.outreach.windows import LONGEST, OPENS, open_windows
@@ -42,13 +43,14 @@ async def facts_about(
     `except_message` leaves one outbox row out of the count: the one whose turn to be delivered it is.
     """
     fan = await raw.fetchrow(
-        """
-        SELECT f.member_id, f.account_id, f.following, f.follow_changed_at, a.kind, a.verified, a.enabled,
+        f"""
+        SELECT f.member_id, f.account_id, {FOLLOWS} AS following, a.kind, a.verified, a.enabled,
                m.erased_at IS NOT NULL AS erased,
                -- scrm.pushes.silence
                EXISTS (SELECT FROM dialogue d WHERE d.fan_id = f.id AND d.name = 'person') AS with_person
-        FROM fan f JOIN account a ON a.id = f.account_id JOIN member m ON m.id = f.member_id WHERE f.id = $1
-        """,
+        FROM fan f JOIN account a ON a.id = f.account_id JOIN member m ON m.id = f.member_id WHERE f.id = $2
+        """,  # noqa: S608  # a condition of ours
+        now,
         fan_id,
     )
     if fan is None:
@@ -81,12 +83,8 @@ async def facts_about(
         except_message,
     )
     windows = open_windows(fan["kind"], acts, [row["at"] for row in sent], now, MARGIN)
-    # Only followers can write, click or scan, so whoever did since we last heard of it follows: also a follower
-    # from before our time, or one whose return never reached us.
-    changed = fan["follow_changed_at"]
-    following = fan["following"] or any(changed is None or at > changed for at in acts.values())
     silenced = purpose == "answer" and fan["with_person"]
-    return Facts(fan["kind"], fan["verified"], fan["enabled"], following, tuple(windows), now, silenced)
+    return Facts(fan["kind"], fan["verified"], fan["enabled"], fan["following"], tuple(windows), now, silenced)
 
 
 @command

@@ -204,6 +204,15 @@ async def test_what_may_not_be_said_says_why(both: Both) -> None:
     await expect(console.locator("[data-test=state]")).to_contain_text("已结束")
 
 
+async def test_a_follower_from_before_our_time_can_be_answered(both: Both) -> None:
+    await both.club.house.rows("UPDATE fan SET following = false, follow_changed_at = NULL, follow_count = 0")
+    await asked_for_a_person(both)
+    await expect(both.console.get_by_label("回复内容")).to_be_enabled()
+    await expect(both.console.get_by_text("已关注", exact=True)).to_be_visible()
+    await both.says("您好，我是李娜")
+    await both.phone_shows("您好，我是李娜")
+
+
 async def test_a_picture_that_is_pasted_reaches_the_phone(both: Both) -> None:
     console = both.console
     await asked_for_a_person(both)

@@ -27,8 +27,8 @@ class Shop:
         await happens(made, TEXT, self.clock.now(), {"content": text})
         return made
 
-    async def waiting(self, text: str = "请问有货吗") -> tuple[FanView, int]:
-        fan = await self.fan(text)
+    async def waiting(self, text: str = "请问有货吗", fan: FanView | None = None) -> tuple[FanView, int]:
+        fan = fan or await self.fan(text)
         handed = await service.request_person(fan_id=fan.id, reason="rule", now=self.clock.now())
         return fan, handed.conversation_id
 

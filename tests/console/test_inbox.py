@@ -5,6 +5,7 @@ import pytest
 from scrm.members.queries import FanView
 from tests.console.conftest import Browser, Office
 from tests.console.shop import Shop, open_shop, text
+from tests.factories import TEXT, UNFOLLOW, happens, make_account, make_fan
 
 
 @pytest.fixture
@@ -77,6 +78,36 @@ async def test_a_message_is_said_once_however_often_it_is_sent(shop: Shop) -> No
         ("pending", (await agent.get("/me")).body["name"], "您好，有货")
     ]
     assert (await agent.post(path, {"content": {"type": "voice"}})).said == (422, "invalid")
+
+
+@pytest.mark.parametrize("kind", ["service", "miniprogram"])
+async def test_whoever_wrote_can_be_answered_though_no_follow_was_heard_of(shop: Shop, kind: str) -> None:
+    agent = await shop.agent()
+    account = shop.account if kind == "service" else await make_account(kind=kind, brand=f"茶舍{shop.office.brands[0]}")
+    fan = await make_fan(account)
+    await happens(fan, TEXT, shop.clock.now(), {"content": "在吗"})
+    _, conversation = await shop.waiting(fan=fan)
+    await agent.post("/inbox/presence", {"brand": shop.brand})
+
+    async def following() -> list[bool | None]:
+        (item,) = (await agent.get(f"/inbox?brand={shop.brand}")).body["items"]
+        panel = (await agent.get(f"/inbox/{conversation}/fan")).body
+        return [item["following"], (await agent.get(f"/inbox/{conversation}")).body["following"], panel["following"]]
+
+    beside = True if kind == "service" else None
+    assert await following() == [True, True, beside]
+    said = (await agent.post(f"/inbox/{conversation}/messages", text("在的"), key="one")).body
+    assert (said["allowed"], said["reason"]) == (True, "window:message")
+    if kind == "service":
+        # The platform's time counts whole seconds.
+        shop.clock.advance(seconds=1)
+        await happens(fan, UNFOLLOW, shop.clock.now())
+        assert await following() == [False, False, False]
+        said = (await agent.post(f"/inbox/{conversation}/messages", text("再见"), key="two")).body
+        assert said == {"allowed": False, "reason": "not_following", "title": "粉丝没有关注"}
+        shop.clock.advance(seconds=1)
+        await happens(fan, TEXT, shop.clock.now(), {"content": "又回来了"})
+        assert await following() == [True, True, True]
 
 
 async def test_a_closed_window_is_told_with_its_reason(shop: Shop) -> None:

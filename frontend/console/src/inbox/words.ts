@@ -18,7 +18,7 @@ export const DELIVERY: Record<string, { text: string; kind: 'ok' | 'busy' | 'bad
 const DETAILS: Record<string, string> = {
   window_closed: '超过 48 小时未发言',
   count_exhausted: '5 条已用完',
-  not_following: '粉丝已取消关注',
+  not_following: '粉丝没有关注',
   account_disabled: '公众号已停用',
   no_capability: '公众号未认证',
   'worker stopped while sending': '发送途中服务中断，可能已送达，请与粉丝确认后再补发',
@@ -46,7 +46,7 @@ export function obstacle(one: InboxItem & { mine: boolean }, now: number): strin
   if (one.state === 'waiting') return '会话在排队，接入后即可回复'
   if (one.state === 'bot') return '智能助手正在接待，接入后即可回复'
   if (!one.mine) return `${one.staff ?? '其他同事'}正在接待`
-  if (!one.following) return '粉丝已取消关注，无法发送'
+  if (!one.following) return '粉丝没有关注，无法发送'
   if (!one.window_closes_at || Date.parse(one.window_closes_at) <= now) return '粉丝超过 48 小时没有发言，微信不允许再发送'
   if (one.messages_left < 1) return '5 条消息已用完，等粉丝再次发言后可继续发送'
   return ''
