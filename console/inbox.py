@@ -156,24 +156,24 @@ class InboxDesk(BaseModel):
     accounts: list[AccountName]
 
 
-@SURFACE.get("/inbox", permission=ANSWER, errors=[Forbidden, Invalid, NotFound])
-async def inbox_list(call: Call, query: InboxQuery) -> InboxPage:
+@SURFACE.ask("/inbox/search", permission=ANSWER, errors=[Forbidden, Invalid, NotFound])
+async def inbox_list(call: Call, body: InboxQuery) -> InboxPage:
     """会话列表."""
-    if query.view == "all" and not call.me.may(SUPERVISE):
+    if body.view == "all" and not call.me.may(SUPERVISE):
         raise Forbidden("查看全部会话需要“查看全部会话”权限")
     rows = await queries.inbox(
-        brand_id=call.brand(query.brand),
+        brand_id=call.brand(body.brand),
         staff_id=call.me.staff_id,
-        view=query.view,
+        view=body.view,
         now=call.now,
-        after=_cursor(query.after),
-        limit=query.limit,
-        only=Filter(query.skill, query.account, query.snoozed, query.search or None),
+        after=_cursor(body.after),
+        limit=body.limit,
+        only=Filter(body.skill, body.account, body.snoozed, body.search or None),
     )
-    more = len(rows) == query.limit
+    more = len(rows) == body.limit
     return InboxPage(
         items=[InboxItem.model_validate(one) for one in await _shown(call, rows)],
-        next=_written(rows[-1].cursor(query.view)) if more else None,
+        next=_written(rows[-1].cursor(body.view)) if more else None,
     )
 
 

@@ -42,7 +42,7 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
     const mine = (running = new AbortController())
     loading.value = true
     try {
-      const query = {
+      const body = {
         brand: brandId,
         view: view.value,
         // What is shown stays shown when something changes in it.
@@ -53,7 +53,7 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
         ...(filter.search.trim() && { search: filter.search.trim() }),
         ...(after && { after }),
       }
-      const page = await ask('GET /inbox', { query }, { signal: mine.signal })
+      const page = await ask('POST /inbox/search', { body }, { signal: mine.signal })
       if (running !== mine) return
       items.value = after ? [...items.value, ...page.items] : page.items
       next.value = page.next
