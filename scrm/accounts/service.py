@@ -9,7 +9,7 @@ from tortoise.exceptions import IntegrityError
 
 from kit.names import is_name
 from kit.seal import Sealer, UnsealError
-from scrm.accounts.models import Account, Brand
+from scrm.accounts.models import Account
 from scrm.db import Transaction, command
 from scrm.errors import Conflict, Invalid
 
@@ -34,9 +34,15 @@ class AccountView:
     aes_key: str | None = field(repr=False)
 
 
+_BRAND = """
+-- The brand of that name, made if there is none; written as it is, so that its id is returned in either case.
+INSERT INTO brand (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id
+"""
+
+
 @command
 async def add(
-    _tx: Transaction,
+    tx: Transaction,
     sealer: Sealer,
     *,
     kind: str,
@@ -76,10 +82,10 @@ async def add(
         raise Invalid("安全模式和兼容模式需要 EncodingAESKey", field="aes_key")
     if await Account.filter(appid=appid).exists():
         raise Conflict("这个 AppID 已经添加过", field="appid")
-    owner, _ = await Brand.get_or_create(name=brand, defaults={"created_at": now})
+    brand_id = await tx.connection.fetchval(_BRAND, brand, now)
     try:
         account = await Account.create(
-            brand_id=owner.id,
+            brand_id=brand_id,
             kind=kind,
             name=name,
             appid=appid,

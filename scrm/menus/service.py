@@ -1,5 +1,6 @@
 """Commands about menus, and the comparison of what we want with what the platform shows."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -61,10 +62,17 @@ def _button(button: object, where: str, *, top: bool) -> dict[str, Any]:
 
 
 @command
-async def define(_tx: Transaction, *, account_id: int, buttons: object, now: datetime) -> None:
+async def define(tx: Transaction, *, account_id: int, buttons: object, now: datetime) -> None:
     """Write the menu an account should show; it has to be published afterwards."""
-    await Menu.update_or_create(
-        account_id=account_id, defaults={"buttons": check(buttons), "updated_at": now, "published_at": None}
+    await tx.connection.execute(
+        """
+        INSERT INTO menu (account_id, buttons, updated_at) VALUES ($1, $2::jsonb, $3)
+        ON CONFLICT (account_id) DO UPDATE
+        SET buttons = excluded.buttons, updated_at = excluded.updated_at, published_at = NULL
+        """,
+        account_id,
+        json.dumps(check(buttons), ensure_ascii=False),
+        now,
     )
 
 

@@ -8,13 +8,27 @@ from scrm import db
 from scrm.db import Transaction, command
 from scrm.errors import Invalid
 from scrm.replies.content import check, check_rule
-from scrm.replies.models import ReplyRule, Welcome
+from scrm.replies.models import ReplyRule
 from scrm.replies.rules import Rule, RuleBook, check_pattern, check_priority
+
+_SET_RULE = """
+INSERT INTO reply_rule (account_id, match, pattern, reply, priority, enabled, created_at)
+VALUES ($1, $2, $3, $4::jsonb, $5, $6, $7)
+ON CONFLICT (account_id, match, pattern) DO UPDATE
+SET reply = excluded.reply, priority = excluded.priority, enabled = excluded.enabled, created_at = excluded.created_at
+RETURNING id
+"""
+_SET_WELCOME = """
+-- No channel is a value of its own here: the key is NULLS NOT DISTINCT.
+INSERT INTO welcome (account_id, channel_id, audience, reply, created_at) VALUES ($1, $2, $3, $4::jsonb, $5)
+ON CONFLICT (account_id, channel_id, audience) DO UPDATE SET reply = excluded.reply, created_at = excluded.created_at
+RETURNING id
+"""
 
 
 @command
 async def set_rule(
-    _tx: Transaction,
+    tx: Transaction,
     *,
     account_id: int,
     match: str,
@@ -30,18 +44,14 @@ async def set_rule(
     """
     pattern = check_pattern(match, pattern)
     check_priority(priority)
-    rule, _ = await ReplyRule.update_or_create(
-        account_id=account_id,
-        match=match,
-        pattern=pattern,
-        defaults={"reply": check_rule(reply), "priority": priority, "enabled": enabled, "created_at": now},
-    )
-    return rule.id
+    answer = json.dumps(check_rule(reply), ensure_ascii=False)
+    made: int = await tx.connection.fetchval(_SET_RULE, account_id, match, pattern, answer, priority, enabled, now)
+    return made
 
 
 @command
 async def set_welcome(
-    _tx: Transaction,
+    tx: Transaction,
     *,
     account_id: int,
     reply: dict[str, Any],
@@ -52,13 +62,9 @@ async def set_welcome(
     """Write what followers are told, per channel and for new or returning ones, and return the row's id."""
     if audience not in {"any", "new", "returning"}:
         raise Invalid("对象只能是 any、new 或 returning", field="audience")
-    row, _ = await Welcome.update_or_create(
-        account_id=account_id,
-        channel_id=channel_id,
-        audience=audience,
-        defaults={"reply": check(reply), "created_at": now},
-    )
-    return row.id
+    text = json.dumps(check(reply), ensure_ascii=False)
+    made: int = await tx.connection.fetchval(_SET_WELCOME, account_id, channel_id, audience, text, now)
+    return made
 
 
 async def rule_books() -> dict[int, RuleBook]:

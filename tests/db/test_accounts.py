@@ -90,6 +90,8 @@ async def test_an_appid_is_added_once(tx_db: Transaction) -> None:
         ({"mode": "loose"}, "mode"),
         ({"name": " "}, "name"),
         ({"name": "名" * 65}, "name"),
+        ({"brand": ""}, "brand"),
+        ({"brand": "牌" * 65}, "brand"),
         ({"appid": ""}, "appid"),
         ({"appid": "wx 1"}, "appid"),
         ({"secret": ""}, "secret"),

@@ -1,5 +1,6 @@
 """Automatic replies: which rule answers, how words are compared, and what may be stored."""
 
+import asyncio
 import time
 from datetime import datetime
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tortoise.context import TortoiseContext
 
 from scrm.channels import service as channels
 from scrm.db import Transaction
@@ -188,6 +190,15 @@ class TestWelcome:
         first = await self.put(account, "一")
         assert await self.put(account, "二", at(1)) == first
         assert await Welcome.filter(account_id=account).values("reply") == [{"reply": text("二")}]
+
+    async def test_written_by_many_at_once_there_is_one_of_each(self, db: TortoiseContext) -> None:
+        account = await make_account()
+        rule: dict[str, Any] = {"account_id": account, "match": "exact", "pattern": "积分", "now": START}
+        welcomes = await asyncio.gather(*(self.put(account, f"{n}") for n in range(8)))
+        rules = await asyncio.gather(*(service.set_rule(reply=text(f"{n}"), **rule) for n in range(8)))
+        assert (len(set(welcomes)), len(set(rules))) == (1, 1)
+        assert await Welcome.all().values_list("id", flat=True) == [welcomes[0]]
+        assert await ReplyRule.all().values_list("id", flat=True) == [rules[0]]
 
     async def test_an_unknown_audience_is_named(self, tx_db: Transaction) -> None:
         with pytest.raises(Invalid) as caught:

@@ -17,9 +17,25 @@ def _model_fields(source: Source) -> Iterator[ast.Call]:
 def _save_without_fields(source: Source) -> Iterator[int]:
     for call in source.calls:
         is_save = isinstance(call.func, ast.Attribute) and call.func.attr == "save"
-        # A picture's save(path) has a positional argument; a model's needs none.
-        if is_save and not call.args and not keywords(call) & {"update_fields", "format", "**"}:
+        if is_save and not _saves_picture(call) and not _names_fields(call):
             yield call.lineno
+
+
+def _saves_picture(call: ast.Call) -> bool:
+    """Whether a format is said, as pictures are saved here: save(out, "PNG") or save(out, format="PNG")."""
+    second = call.args[1] if len(call.args) > 1 else None
+    return "format" in keywords(call) or (isinstance(second, ast.Constant) and isinstance(second.value, str))
+
+
+def _names_fields(call: ast.Call) -> bool:
+    named = [one.value for one in call.keywords if one.arg in {"update_fields", None}]
+    return bool(named) and not any(isinstance(one, ast.Constant) and one.value is None for one in named)
+
+
+def _upsert(source: Source) -> Iterator[int]:
+    for node in source.nodes:
+        if isinstance(node, ast.Attribute) and node.attr in {"update_or_create", "get_or_create"}:
+            yield node.lineno
 
 
 def _db_index(source: Source) -> Iterator[int]:
@@ -67,6 +83,12 @@ def _own_transaction(source: Source) -> Iterator[int]:
 
 RULES = [
     Rule("save-fields", "save-fields", ".save() writes every column: name update_fields", _save_without_fields),
+    Rule(
+        "upsert",
+        "upsert",
+        "opens transactions of its own, and an update writes every column: one INSERT … ON CONFLICT",
+        _upsert,
+    ),
     Rule(
         "db-index",
         "db-index",
