@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from kit.network import network_of
 from kit.state import SharedState, StateUnavailable
 from scrm.access.requests import Answered
 from scrm.errors import Invalid
@@ -109,7 +110,7 @@ class Dispatch(Generic[CallT]):
 
     def _serving(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
-            where = address_of(request)
+            where = network_of(address_of(request))
             await self._take(f"address:{where}", self._limits.address)
             if endpoint.public:
                 await self._take(f"public:{where}", self._limits.public)

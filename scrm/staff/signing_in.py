@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kit.network import network_of
 from kit.seal import Sealer
 from scrm.db import Transaction, command, fetch
 from scrm.errors import DomainError, Invalid
@@ -44,7 +45,8 @@ async def sign_in(
     Opens its own transactions: the password is checked between them.
     """
     login = login.strip().lower()
-    by_login, by_address = (sealer.fingerprint(f"login:{login}"), sealer.fingerprint(f"address:{address}"))
+    by_login = sealer.fingerprint(f"login:{login}")
+    by_address = sealer.fingerprint(f"address:{network_of(address)}")
     await lockout.begin([("login", by_login), ("address", by_address)], now)
     rows = await fetch("SELECT id, password_hash FROM staff WHERE login = $1 AND status = 'active'", login)
     stored = rows[0]["password_hash"] if rows else None

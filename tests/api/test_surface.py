@@ -34,6 +34,10 @@ async def test_an_address_that_asks_too_much_waits(mini: Mini) -> None:
         # Behind a proxy on this machine, the address is what the proxy says last.
         forwarded = {"X-Forwarded-For": "203.0.113.1, 203.0.113.9"}
         assert (await phone.get("/me", headers=forwarded)).status == 200
+        # Of IPv6 a customer has a whole network: it counts as one.
+        places = [{"X-Forwarded-For": f"2001:db8::{n}"} for n in range(4)]
+        assert [(await phone.get("/me", headers=one)).status for one in places] == [200, 200, 200, 429]
+        assert (await phone.get("/me", headers={"X-Forwarded-For": "2001:db8:0:1::1"})).status == 200
     async with mini.limited(Limits(public=SLOW)) as address:
         phone.address = address
         assert [(await phone.post("/sign-in", {"code": "x"})).status for _ in range(4)] == [422, 422, 422, 429]

@@ -134,6 +134,20 @@ async def test_one_address_may_not_try_all_names(office: Office) -> None:
     assert (await who.try_in(headers=elsewhere)).status == 200
 
 
+async def test_one_ipv6_network_may_not_try_all_names_from_its_addresses(office: Office) -> None:
+    def at(place: str) -> dict[str, str]:
+        return {"X-Forwarded-For": f"2001:db8:0:{place}"}
+
+    statuses = [(await office.browser(f"name{n}").try_in(WRONG, headers=at(f"1::{n:x}"))).status for n in range(32)]
+    assert statuses == [401] * 30 + [429] * 2
+    who = await office.person()
+    assert (await who.try_in(headers=at("1:ffff::1"))).said == (429, "locked")
+    # The next customer's network; on record is the whole address.
+    assert (await who.try_in(headers=at("2::1"))).status == 200
+    (session,) = await office.rows("SELECT address FROM staff_session")
+    assert session["address"] == "2001:db8:0:2::1"
+
+
 async def test_changing_the_password_ends_every_other_session(office: Office) -> None:
     who = await office.signed_in()
     phone = await office.browser(who.login).sign_in()

@@ -197,8 +197,8 @@ class TestWelcome:
         welcomes = await asyncio.gather(*(self.put(account, f"{n}") for n in range(8)))
         rules = await asyncio.gather(*(service.set_rule(reply=text(f"{n}"), **rule) for n in range(8)))
         assert (len(set(welcomes)), len(set(rules))) == (1, 1)
-        assert await Welcome.all().values_list("id", flat=True) == [welcomes[0]]
-        assert await ReplyRule.all().values_list("id", flat=True) == [rules[0]]
+        assert await Welcome.all().values("id") == [{"id": welcomes[0]}]
+        assert await ReplyRule.all().values("id") == [{"id": rules[0]}]
 
     async def test_an_unknown_audience_is_named(self, tx_db: Transaction) -> None:
         with pytest.raises(Invalid) as caught:
