@@ -283,9 +283,16 @@ class DialogueChange:
 
 
 _DROP_HELD = """
-DELETE FROM held_reply WHERE fan_id = $1 AND (
-    held_at <= $2 OR id NOT IN (SELECT id FROM held_reply WHERE fan_id = $1 ORDER BY id DESC LIMIT $3)
+-- Whole answers go, the oldest first: one that lacks its middle is worse than none. Its push says that it was lost.
+WITH kept AS (
+    SELECT push_key FROM held_reply WHERE fan_id = $1 AND held_at > $2
+    GROUP BY push_key ORDER BY max(id) DESC LIMIT $3
+), dropped AS (
+    DELETE FROM held_reply
+    WHERE fan_id = $1 AND (held_at <= $2 OR push_key NOT IN (SELECT push_key FROM kept))
+    RETURNING push_key
 )
+UPDATE push SET reason = 'held_dropped' WHERE key IN (SELECT push_key FROM dropped)
 """
 
 
@@ -380,7 +387,7 @@ class Held:
     reply: dict[str, Any]
 
 
-# What waits is an answer, and an answer grows stale: beyond these it is dropped.
+# What waits is an answer, of however many parts, and an answer grows stale: beyond these it is dropped.
 HELD_KEPT, HELD_LASTS = 3, timedelta(hours=48)
 
 

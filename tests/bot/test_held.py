@@ -1,0 +1,54 @@
+"""What an account without customer-service messages holds for the fan's next message: whole answers, the latest three."""
+
+from bot.push_events import ViewEvent
+from bot.replies import Reply, TextReply, split_text
+from bot.router import Context, Router
+from tests.bot.desk import Desk
+from tests.bot.house import House
+
+# 11,900 bytes: six parts.
+LONG = "".join(f"{n:04d}，说的是同一件事，一件一件说。\n" for n in range(220))
+
+
+async def test_no_part_of_a_long_answer_is_missing(house: House, desk: Desk) -> None:
+    parts = split_text(LONG)
+    assert len(parts) == 6
+
+    async def say(_context: Context) -> Reply:
+        return TextReply(LONG)
+
+    desk.acts["长"] = say
+    account = await house.account("subscription", verified=False)
+    server = await house.server(desk.router)
+    long = account.text("oFan", "长")
+    said = [(await long.to(server)).text]
+    said += [(await account.text("oFan", "好").to(server)).text for _ in range(5)]
+    assert said[:5] == parts[:5]
+    assert said[5] is not None and said[5].startswith(parts[5])
+    assert (await house.push(long))["reason"] != "held_dropped"
+
+
+async def test_the_oldest_answer_goes_whole_and_its_push_says_so(house: House, desk: Desk) -> None:
+    """Nobody sees what is answered to a tapped link, so what waits stays, and grows."""
+    links = Router("links")
+
+    @links.on(ViewEvent)
+    async def tell(context: Context) -> Reply:
+        assert isinstance(context.message, ViewEvent)
+        return TextReply(context.message.url * 1500)
+
+    account = await house.account("subscription", verified=False)
+    server = await house.server(links, desk.router)
+    for n, word in enumerate("甲乙丙丁"):
+        push = account.event("oFan", "VIEW", EventKey=word, at=account.now() + n)
+        assert (await push.to(server)).text == word * 682
+    reasons = await house.rows(
+        """
+        SELECT e.payload ->> 'url' AS url, p.reason = 'held_dropped' AS lost FROM push p JOIN event e USING (key)
+        WHERE p.account_id = $1 ORDER BY p.received_at
+        """,
+        account.id,
+    )
+    assert [(row["url"], row["lost"]) for row in reasons] == [("甲", True), ("乙", False), ("丙", False), ("丁", False)]
+    said = [(await account.text("oFan", "好").to(server)).text or "" for _ in range(6)]
+    assert "".join(said).replace("\n\n", "").replace("答好", "") == "".join(word * 818 for word in "乙丙丁")
