@@ -66,13 +66,14 @@ async def happens(
     payload: Mapping[str, Any] | None = None,
     *,
     key: UUID | None = None,
+    recorded: datetime | None = None,
 ) -> bool:
     """Append an event about a fan; without `key` it is one that never happened before."""
     return await events.append(
         key=key or key_of("test", next(_serial)),
         kind=kind,
         occurred_at=when,
-        recorded_at=when,
+        recorded_at=recorded or when,
         member_id=fan.member_id,
         account_id=fan.account_id,
         fan_id=fan.id,

@@ -79,6 +79,9 @@ class Fan(Model):
     # When the platform says following last changed; an older push that arrives later changes nothing.
     follow_changed_at: datetime | None = fields.DatetimeField(null=True)
     follow_count = fields.IntField(db_default=0)
+    # The platform's last refusal of a message to this very fan (scrm.outreach.service): its errcode, and when.
+    refused_code: int | None = fields.IntField(null=True)
+    refused_at: datetime | None = fields.DatetimeField(null=True)
     first_channel: fields.ForeignKeyNullableRelation[Any] = fields.ForeignKeyField(
         "scrm.Channel", null=True, on_delete=OnDelete.RESTRICT, related_name="first_fans"
     )

@@ -32,6 +32,8 @@ class Facts:
     now: datetime
     # The bot's own words while a person looks after the fan, or is awaited.
     silenced: bool = False
+    # The errcode with which the platform refused this fan, until they act again.
+    refused: int | None = None
 
     def as_data(self) -> dict[str, Any]:
         """Return the facts as JSON data for the decision record."""
@@ -46,6 +48,7 @@ class Facts:
             ],
             "now": self.now.isoformat(),
             "silenced": self.silenced,
+            "refused": self.refused,
         }
 
 
@@ -61,7 +64,8 @@ def decide(facts: Facts) -> Verdict:
     """Decide on a customer-service message.
 
     Reasons: with_person (the bot's words while a person looks after the fan), account_disabled, no_capability (would
-    be 48001), not_following (43004), window_closed (45015), count_exhausted (45047), and window:<scene> when allowed.
+    be 48001), not_following (43004), refused:<errcode> (the platform said so itself), window_closed (45015),
+    count_exhausted (45047), and window:<scene> when allowed.
     """
     if facts.silenced:
         return Verdict(False, "with_person")
@@ -71,6 +75,8 @@ def decide(facts: Facts) -> Verdict:
         return Verdict(False, "no_capability")
     if facts.account_kind != "miniprogram" and not facts.following:
         return Verdict(False, "not_following")
+    if facts.refused is not None:
+        return Verdict(False, f"refused:{facts.refused}")
     if not facts.windows:
         return Verdict(False, "window_closed")
     roomy = [window for window in facts.windows if window.left > 0]

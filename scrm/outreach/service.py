@@ -14,7 +14,7 @@ from scrm.events.kinds import Appended
 from scrm.outreach.following import FOLLOWS
 from scrm.outreach.gate import Facts, Purpose, Verdict, decide
 from scrm.outreach.ports import Delivery, Outcome
-from scrm.outreach.windows import LONGEST, OPENS, open_windows
+from scrm.outreach.windows import LONGEST, OPENS, SPENT, open_windows
 
 # What else follows, in the same transaction, from messages that came to an end or were put off; given their ids.
 Consequence: TypeAlias = Callable[[Connection, Sequence[int]], Awaitable[None]]
@@ -44,8 +44,8 @@ async def facts_about(
     """
     fan = await raw.fetchrow(
         f"""
-        SELECT f.member_id, f.account_id, {FOLLOWS} AS following, a.kind, a.verified, a.enabled,
-               m.erased_at IS NOT NULL AS erased,
+        SELECT f.member_id, f.account_id, {FOLLOWS} AS following, f.refused_code, f.refused_at,
+               a.kind, a.verified, a.enabled, m.erased_at IS NOT NULL AS erased,
                -- scrm.pushes.silence
                EXISTS (SELECT FROM dialogue d WHERE d.fan_id = f.id AND d.name = 'person') AS with_person
         FROM fan f JOIN account a ON a.id = f.account_id JOIN member m ON m.id = f.member_id WHERE f.id = $2
@@ -55,10 +55,16 @@ async def facts_about(
     )
     if fan is None:
         raise NotFound("没有这位粉丝")
+    # An act came after the refusal if it was received after it; the platform's own times are of whole seconds.
     acts: dict[str, datetime] = {}
+    acts_since: dict[str, datetime] = {}
     for row in await raw.fetch(
         """
-        SELECT kind, max(occurred_at) AS at FROM event
+        SELECT kind, max(occurred_at) AS at,
+               max(occurred_at) FILTER (
+                   WHERE $5::timestamptz IS NULL OR recorded_at > $5 AND occurred_at >= date_trunc('second', $5)
+               ) AS since
+        FROM event
         WHERE member_id = $1 AND fan_id = $2 AND occurred_at > $3 AND kind = ANY($4::text[])
         GROUP BY kind
         """,
@@ -66,11 +72,14 @@ async def facts_about(
         fan_id,
         now - LONGEST,
         list(OPENS),
+        fan["refused_at"],
     ):
         if fan["erased"]:
             continue  # nobody is there any more to whom a window could be open
         scene = OPENS[row["kind"]]
         acts[scene] = max(acts.get(scene, row["at"]), row["at"])
+        if row["since"] is not None:
+            acts_since[scene] = max(acts_since.get(scene, row["since"]), row["since"])
     sent = await raw.fetch(
         """
         SELECT coalesce(sent_at, greatest(created_at, due_at)) AS at FROM outbox
@@ -82,9 +91,16 @@ async def facts_about(
         now - LONGEST,
         except_message,
     )
-    windows = open_windows(fan["kind"], acts, [row["at"] for row in sent], now, MARGIN)
+    moments = [row["at"] for row in sent]
+    windows = open_windows(fan["kind"], acts, moments, now, MARGIN)
+    refused = None
+    if windows and fan["refused_code"] is not None:
+        # Whoever is reached again is reached as before; a grant that is used up stays so, and only a new one counts.
+        if not acts_since or fan["refused_code"] in SPENT:
+            windows = open_windows(fan["kind"], acts_since, moments, now, MARGIN)
+        refused = None if windows else fan["refused_code"]
     silenced = purpose == "answer" and fan["with_person"]
-    return Facts(fan["kind"], fan["verified"], fan["enabled"], fan["following"], tuple(windows), now, silenced)
+    return Facts(fan["kind"], fan["verified"], fan["enabled"], fan["following"], tuple(windows), now, silenced, refused)
 
 
 @command
@@ -268,9 +284,35 @@ _STATE_OF = {
 }
 
 
+_REFUSED = """
+-- Fans are locked before their messages, and in their order, as by everybody.
+WITH refused AS (
+    SELECT DISTINCT ON (o.fan_id) o.fan_id, i.code, i.now
+    FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS i (id, code, now) JOIN outbox o ON o.id = i.id
+    ORDER BY o.fan_id, i.now DESC
+), held AS MATERIALIZED (
+    SELECT f.id FROM fan f JOIN refused r ON r.fan_id = f.id ORDER BY f.id FOR NO KEY UPDATE OF f
+)
+UPDATE fan f SET refused_code = r.code, refused_at = r.now
+FROM refused r JOIN held h ON h.id = r.fan_id
+WHERE f.id = h.id AND (f.refused_at IS NULL OR f.refused_at <= r.now)
+"""
+
+
 async def settle(raw: Connection, items: Sequence[tuple[int, Delivery, datetime]]) -> list[None]:
-    """Record how deliveries ended: (outbox id, delivery, now). A retry goes back to pending for later."""
+    """Record how deliveries ended: (outbox id, delivery, now). A retry goes back to pending for later.
+
+    What the platform refuses to this person it would refuse again: the fan is marked, and the gate refuses first
+    until they act.
+    """
     ordered = sorted(items, key=lambda item: item[0])
+    refused = [
+        (message_id, delivery.code, now)
+        for message_id, delivery, now in ordered
+        if delivery.outcome is Outcome.REFUSED and delivery.code is not None
+    ]
+    if refused:
+        await raw.execute(_REFUSED, *(list(column) for column in zip(*refused, strict=True)))
     await raw.execute(
         _SETTLE,
         [message_id for message_id, _, _ in ordered],

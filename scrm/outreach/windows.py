@@ -47,6 +47,8 @@ OPENS: dict[str, str] = {
     "wechat.event.user_enter_tempsession": "enter",
 }
 LONGEST = timedelta(hours=48)
+# The platform's errcodes that say that a grant is over or used up, whatever our own count says.
+SPENT = frozenset({45015, 45047})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What an account without customer-service messages holds for the fan's next message: whole answers, the latest three."""
+"""What an account without customer-service messages holds for later: whole answers, the latest three."""
 
 from bot.push_events import ViewEvent
 from bot.replies import Reply, TextReply, split_text
@@ -24,7 +24,7 @@ async def test_no_part_of_a_long_answer_is_missing(house: House, desk: Desk) -> 
     said = [(await long.to(server)).text]
     said += [(await account.text("oFan", "好").to(server)).text for _ in range(5)]
     assert said[:5] == parts[:5]
-    assert said[5] is not None and said[5].startswith(parts[5])
+    assert (said[5] or "").startswith(parts[5])
     assert (await house.push(long))["reason"] != "held_dropped"
 
 

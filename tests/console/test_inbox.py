@@ -145,6 +145,21 @@ async def test_a_closed_window_is_told_with_its_reason(shop: Shop) -> None:
     assert (page["window_closes_at"], page["messages_left"], page["mine"]) == (None, 0, True)
 
 
+async def test_whom_wechat_refused_is_refused_in_words(shop: Shop) -> None:
+    agent = await shop.agent()
+    fan, conversation = await taken(shop, agent)
+    for n, (code, why) in enumerate({45047: "微信允许的条数已用完", 61010: "错误码 61010"}.items()):
+        await shop.office.rows(
+            "UPDATE fan SET refused_code = $2, refused_at = $3 WHERE id = $1 RETURNING id",
+            fan.id,
+            code,
+            shop.clock.now(),
+        )
+        sent = (await agent.post(f"/inbox/{conversation}/messages", text(f"还在吗{n}"))).body
+        title = f"微信刚拒绝过（{why}），等粉丝再次互动"
+        assert sent == {"allowed": False, "reason": f"refused:{code}", "title": title}
+
+
 async def test_points_are_given_once_and_said(shop: Shop) -> None:
     agent = await shop.agent()
     fan, conversation = await taken(shop, agent)

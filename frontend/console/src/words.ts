@@ -35,3 +35,16 @@ export function deviceOf(agent: string): string {
     /Mac OS X/.test(agent) ? 'macOS' : /Linux/.test(agent) ? 'Linux' : ''
   return system ? `${browser} · ${system}` : browser
 }
+
+// With what WeChat itself refused a message to a fan; until they act, the next ones stay here.
+const REFUSED: Record<string, string> = {
+  40003: '微信查无此粉丝', 43004: '粉丝没有关注', 43101: '粉丝没有订阅', 48002: '粉丝拒收消息', 50002: '粉丝的微信账号受限',
+  45015: '超过微信允许的回复时间', 45047: '微信允许的条数已用完',
+}
+
+/** Why the door out refused after WeChat did; null for any other reason. */
+export function refusedByWeChat(reason: string): string | null {
+  if (!reason.startsWith('refused:')) return null
+  const code = reason.slice(8)
+  return `微信刚拒绝过（${REFUSED[code] ?? `错误码 ${code}`}），等粉丝再次互动`
+}

@@ -1,5 +1,6 @@
 // The inbox's machine words and moments, as people read them.
 import type { InboxItem, TranscriptLine } from '../generated/contract'
+import { refusedByWeChat } from '../words'
 
 export const STATES = { bot: '智能助手', waiting: '排队中', staff: '接待中', closed: '已结束' } as const
 export const REASONS: Record<string, string> = {
@@ -26,7 +27,7 @@ const DETAILS: Record<string, string> = {
 
 /** Why a delivery ended as it did. */
 export const detail = (line: TranscriptLine) =>
-  DETAILS[line.detail] ?? (line.state === 'unknown' ? '微信没有回应，可能已送达，请与粉丝确认后再补发' : line.detail)
+  refusedByWeChat(line.detail) ?? DETAILS[line.detail] ?? (line.state === 'unknown' ? '微信没有回应，可能已送达，请与粉丝确认后再补发' : line.detail)
 
 /** 12 秒, 3 分钟, 2 小时 5 分, 1 天 3 小时; of seconds. */
 export function span(seconds: number): string {

@@ -1,5 +1,6 @@
 // What members' pages say: the filter, machine words, numbers.
 import type { MemberFan } from '../generated/contract'
+import { refusedByWeChat } from '../words'
 
 export interface MemberFilterState {
   number: string
@@ -82,5 +83,5 @@ const SCENES: Record<string, string> = { message: '粉丝发来消息', menu: '�
 /** Why something was, or was not, said. */
 export function reasonOf(reason: string): string {
   const scene = reason.startsWith('window:') ? reason.slice(7) : null
-  return scene === null ? (REASONS[reason] ?? reason) : `在可发送时间内（${SCENES[scene] ?? scene}）`
+  return scene === null ? (refusedByWeChat(reason) ?? REASONS[reason] ?? reason) : `在可发送时间内（${SCENES[scene] ?? scene}）`
 }
