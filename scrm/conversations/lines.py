@@ -17,7 +17,7 @@ from scrm.errors import Conflict, Invalid
 from scrm.members.person import refuse_erased
 from scrm.outreach import service as outreach
 from scrm.outreach.gate import Verdict
-from scrm.outreach.windows import OPENS
+from scrm.outreach.windows import OPENS, TAPPED
 
 # What a fan says, as kinds of events: what opens the longest window.
 MESSAGES = tuple(sorted(kind for kind, scene in OPENS.items() if scene == "message"))
@@ -166,8 +166,10 @@ WITH said AS (
     FROM conversation c JOIN event e ON e.member_id = c.member_id AND e.fan_id = c.fan_id
     WHERE c.id = $1 AND e.kind = ANY($2::text[]) AND e.occurred_at >= $3
 )
-SELECT kind, occurred_at, recorded_at, payload->>'content' AS content, payload->>'recognition' AS recognition,
-       (SELECT count(*) FROM said s WHERE s.occurred_at >= $4) AS heard
+SELECT kind, recorded_at, payload->>'content' AS content, payload->>'recognition' AS recognition,
+       (SELECT count(*) FROM said s WHERE s.occurred_at >= $4) AS heard,
+       -- What is tapped opens no 48 hours.
+       (SELECT max(s.occurred_at) FROM said s WHERE NOT s.payload ? $5) AS wrote_at
 FROM said ORDER BY recorded_at DESC, id DESC LIMIT 1
 """
 
@@ -176,11 +178,11 @@ async def latest(raw: Connection, conversation_id: int) -> None:
     """Read from the timeline what the fan said last and how much, for a conversation that the caller has locked."""
     row = await raw.fetchrow("SELECT heard_since, last_at, last_from FROM conversation WHERE id = $1", conversation_id)
     said = await raw.fetchrow(
-        _LATEST, conversation_id, list(MESSAGES), row["heard_since"] - timedelta(hours=48), row["heard_since"]
+        _LATEST, conversation_id, list(MESSAGES), row["heard_since"] - timedelta(hours=48), row["heard_since"], TAPPED
     )
     if said is None:
         return
-    await change(raw, conversation_id, heard=said["heard"], last_fan_message_at=said["occurred_at"])
+    await change(raw, conversation_id, heard=said["heard"], last_fan_message_at=said["wrote_at"])
     # Until anybody of ours has said something, what the fan wrote before it was opened is the last line, too.
     if said["recorded_at"] >= row["last_at"] or row["last_from"] == "":
         await change(

@@ -14,7 +14,7 @@ from scrm.events.kinds import Appended
 from scrm.outreach.following import FOLLOWS
 from scrm.outreach.gate import Facts, Purpose, Verdict, decide
 from scrm.outreach.ports import Delivery, Outcome
-from scrm.outreach.windows import LONGEST, OPENS, SPENT, open_windows
+from scrm.outreach.windows import LONGEST, OPENS, SPENT, TAPPED, open_windows, scene_of
 
 # What else follows, in the same transaction, from messages that came to an end or were put off; given their ids.
 Consequence: TypeAlias = Callable[[Connection, Sequence[int]], Awaitable[None]]
@@ -60,23 +60,24 @@ async def facts_about(
     acts_since: dict[str, datetime] = {}
     for row in await raw.fetch(
         """
-        SELECT kind, max(occurred_at) AS at,
+        SELECT kind, payload ? $6 AS tapped, max(occurred_at) AS at,
                max(occurred_at) FILTER (
                    WHERE $5::timestamptz IS NULL OR recorded_at > $5 AND occurred_at >= date_trunc('second', $5)
                ) AS since
         FROM event
         WHERE member_id = $1 AND fan_id = $2 AND occurred_at > $3 AND kind = ANY($4::text[])
-        GROUP BY kind
+        GROUP BY kind, tapped
         """,
         fan["member_id"],
         fan_id,
         now - LONGEST,
         list(OPENS),
         fan["refused_at"],
+        TAPPED,
     ):
         if fan["erased"]:
             continue  # nobody is there any more to whom a window could be open
-        scene = OPENS[row["kind"]]
+        scene = scene_of(row["kind"], row["tapped"])
         acts[scene] = max(acts.get(scene, row["at"]), row["at"])
         if row["since"] is not None:
             acts_since[scene] = max(acts_since.get(scene, row["since"]), row["since"])

@@ -46,9 +46,16 @@ OPENS: dict[str, str] = {
     "wechat.event.scan": "scan",
     "wechat.event.user_enter_tempsession": "enter",
 }
+# A text with this in its payload is a tap on an entry of a msgmenu, which the platform counts as a click.
+TAPPED = "menu_id"
 LONGEST = timedelta(hours=48)
 # The platform's errcodes that say that a grant is over or used up, whatever our own count says.
 SPENT = frozenset({45015, 45047})
+
+
+def scene_of(kind: str, tapped: bool) -> str:
+    """Return the scene that an act of one of the kinds of OPENS opens; `tapped` says that its payload has TAPPED."""
+    return "menu" if tapped else OPENS[kind]
 
 
 @dataclass(frozen=True, slots=True)

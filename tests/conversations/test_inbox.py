@@ -17,7 +17,7 @@ from scrm.conversations.watching import sweep
 from scrm.db import Transaction, fetch
 from scrm.outreach import service as outreach
 from tests.conversations.office import Office, open_office
-from tests.factories import at
+from tests.factories import TEXT, at, happens
 
 
 async def listed(office: Office, view: View, staff: int, when: float, limit: int = 50) -> list[InboxRow]:
@@ -57,6 +57,18 @@ async def test_the_three_lists_in_their_orders_page_by_page(tx_db: Transaction) 
     assert await queries.counts(brand_id=office.brand, staff_id=me) == queries.Counts(3, 6, 9, 3)
     await closing.close(conversation_id=ids[0], brand_id=office.brand, staff_id=me, now=at(61))
     assert [row.id for row in await listed(office, "mine", me, 62)] == [ids[2], ids[1]]
+
+
+async def test_what_is_tapped_is_shown_and_renews_no_48_hours(tx_db: Transaction) -> None:
+    office = await open_office()
+    me = await office.seat()
+    fan = await office.fan("人工")
+    conversation = (await office.asks(fan)).conversation_id
+    await happens(fan, TEXT, at(3600), {"content": "满意", "menu_id": "101"})
+    await lines.heard(fan_id=fan.id, now=at(3600))
+    row = await queries.one(conversation_id=conversation, brand_id=office.brand, staff_id=me, now=at(3601))
+    assert row is not None
+    assert (row.last_line, row.unread, row.window_closes_at) == ("满意", 2, at(48 * 3600))
 
 
 async def test_a_row_says_what_there_is_to_know(tx_db: Transaction) -> None:
