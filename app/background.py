@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from app.services import Services, services
 from app.settings import Settings
 from bot.recovery import resume_abandoned
 from kit.tasks import repeat
+from scrm.access import withdrawing
 from scrm.checkins.cards import JOB as CHECKIN_CARD
 from scrm.members import profiles
 from scrm.migrate import pending
@@ -93,6 +94,22 @@ async def fingerprint_names(_payload: dict[str, Any], given: schedules.Services)
 
 
 schedules.registry.schedule("15 4 * * *", "members.fingerprint_names")
+
+
+@schedules.registry.job(withdrawing.REVOKED, timeout=60)
+async def clear_withdrawn(payload: dict[str, Any], given: schedules.Services) -> None:
+    """Clear what somebody no longer lets us know."""
+    assert isinstance(given, JobServices)  # noqa: S101  # same
+    before = datetime.fromisoformat(payload["before"])
+    fan_id, fields = int(payload["fan_id"]), payload["fields"]
+    await withdrawing.clear(given.opened.sealer, fan_id=fan_id, fields=fields, before=before)
+
+
+@schedules.registry.job(withdrawing.CANCELLED, timeout=60)
+async def erase_cancelled(payload: dict[str, Any], given: schedules.Services) -> None:
+    """Erase somebody who has no WeChat account any more."""
+    assert isinstance(given, JobServices)  # noqa: S101  # same
+    await withdrawing.erase(given.opened.sealer, fan_id=int(payload["fan_id"]), now=given.clock.now())
 
 
 async def work(settings: Settings, database_url: str) -> None:

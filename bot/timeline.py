@@ -6,6 +6,7 @@ from typing import Any
 
 from bot import messages, push_events
 from bot.wire import EVENTS, MESSAGES, Message
+from scrm.access import withdrawing
 from scrm.channels.service import followed_through, scanned
 from scrm.db import Connection
 from scrm.events import kinds
@@ -86,6 +87,8 @@ CONSEQUENCES: dict[str, kinds.Consequence] = {
     "wechat.event.unsubscribe": unfollowed,
     "wechat.event.scan": scanned,
     "wechat.event.templatesendjobfinish": reported,
+    "wechat.event.user_authorization_revoke": withdrawing.revoked,
+    "wechat.event.user_authorization_cancellation": withdrawing.cancelled,
 }
 
 

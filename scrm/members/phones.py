@@ -1,5 +1,6 @@
 """The phone number of whoever is signed in: WeChat vouches for it, and it says which person they are."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from kit.ids import key_of
@@ -60,6 +61,28 @@ async def _say(raw: Connection, sealer: Sealer, home: int, number: str, now: dat
     own, _ = await profiles.read(raw, sealer, [home])
     if number not in {profile.phone} & {own.phone}:
         await profiles.say(raw, sealer, home, {"phone": number}, said, now)
+
+
+async def unbind(raw: Connection, sealer: Sealer, home: int, homes: Sequence[int]) -> None:
+    """Let a home no longer be found by its number; where another of the person's homes has it, that one is.
+
+    Part of the caller's transaction, which holds the person and has cleared the number from the home's profile.
+    """
+    heirs = {}
+    for row in await raw.fetch(
+        """
+        SELECT member_id, phone_sealed FROM member_profile
+        WHERE member_id = ANY($1::bigint[]) AND member_id <> $2 AND phone_sealed IS NOT NULL ORDER BY member_id DESC
+        """,
+        list(homes),
+        home,
+    ):
+        heirs[fingerprint(sealer, sealer.open(row["phone_sealed"]))] = row["member_id"]
+    for row in await raw.fetch("SELECT id, subject FROM identity WHERE kind = 'phone' AND member_id = $1", home):
+        if (heir := heirs.get(row["subject"])) is not None:
+            await raw.execute("UPDATE identity SET member_id = $2 WHERE id = $1", row["id"], heir)
+        else:
+            await raw.execute("DELETE FROM identity WHERE id = $1", row["id"])
 
 
 async def member_with(sealer: Sealer, number: str) -> int | None:

@@ -132,6 +132,25 @@ async def say(
     return revision
 
 
+async def unsay(raw: Connection, home: int, fields: Sequence[str], before: datetime) -> list[str]:
+    """Take back what a home said of these fields until a moment, as if it never had; returns which there were.
+
+    Part of the caller's transaction, which holds the person. The word of another home counts again.
+    """
+    kept = await raw.fetchval("SELECT said_at FROM member_profile WHERE member_id = $1", home)
+    said = json.loads(kept) if kept is not None else {}
+    gone = [field for field in fields if field in said and datetime.fromisoformat(said[field]) <= before]
+    if gone:
+        sets = ", ".join(f"{SEALED.get(field, field)} = NULL" for field in gone)
+        await raw.execute(
+            f"UPDATE member_profile SET said_at = said_at - $2::text[], revision = revision + 1, {sets} "  # noqa: S608  # names of columns
+            "WHERE member_id = $1",
+            home,
+            gone,
+        )
+    return gone
+
+
 async def of(sealer: Sealer, member_id: int) -> Profile:
     """Return the profile of the person that a member is, in clear: for its owner and for staff who may see it."""
     return (await of_many(sealer, [member_id]))[member_id]
