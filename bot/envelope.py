@@ -42,9 +42,10 @@ class Opened:
 class Envelope:
     """One account's end of the callback.
 
-    `mode` is what the account takes: `safe` only encrypted pushes; `compatible` and `plain` both kinds, so
-    that an account can be switched over without losing a push. Where a push is encrypted, its clear copy is
-    never looked at. `window` is how far a push's timestamp may be from now, in seconds.
+    `mode` is what the account takes: `safe` and `compatible` only encrypted pushes; `plain`, where there is a
+    key, both kinds, so that an account can be switched over without losing a push. Where a push is encrypted,
+    its clear copy is never looked at: a signature without it is good for any body, as long as `window` lasts,
+    which is how far a push's timestamp may be from now, in seconds.
 
     Raises `ValueError` naming the field when the key is wrong or missing where `mode` needs one.
     """
@@ -104,7 +105,7 @@ class Envelope:
 
         if not verify(query.get("signature", ""), self.token, timestamp, nonce):
             raise Refused("bad_signature")
-        if self.mode == "safe" or query.get("encrypt_type") == "aes":
+        if self.mode != "plain" or query.get("encrypt_type") == "aes":
             raise Refused("not_encrypted")
         message = parse_message(parse_body(body) if fields is None else fields)
         return Opened(message, False, sniff(body), nonce)

@@ -50,7 +50,7 @@ async def test_a_new_account_is_served_at_once_and_a_disabled_one_no_longer(hous
 
 
 async def test_a_changed_mode_is_obeyed(house: House) -> None:
-    account = await house.account(mode="compatible")
+    account = await house.account(mode="plain")
     server = await house.server(*ROUTERS)
     plain = account.render(account.text("oFan", "你好").body)
     assert (await account.post(server, plain, {**account.signed(), "x": "1"})).status == 200

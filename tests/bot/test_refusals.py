@@ -106,11 +106,13 @@ class TestRefused:
         assert (answer.status, answer.raw) == (403, b"appid")
         assert await nothing_happened(house, account)
 
-    async def test_clear_text_where_it_must_be_sealed(self, house: House) -> None:
-        account = await house.account(mode="safe")
+    @pytest.mark.parametrize("mode", ["safe", "compatible"])
+    async def test_clear_text_where_it_must_be_sealed(self, house: House, mode: str) -> None:
+        account = await house.account(mode=mode)
         server = await house.server(ANSWERS)
         answer = await account.post(server, account.render(account.text("oFan", "你好").body), account.signed())
         assert (answer.status, answer.raw) == (403, b"not_encrypted")
+        assert await nothing_happened(house, account)
 
     async def test_a_sealed_push_without_a_key_to_open_it(self, house: House) -> None:
         account = await house.account(mode="plain", aes_key=None)

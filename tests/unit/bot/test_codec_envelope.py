@@ -100,15 +100,24 @@ def test_a_fan_writing_about_encrypt_is_served(account: Account) -> None:
     assert content(opened) == "  你好 <b>&amp;😀  "
 
 
-@pytest.mark.parametrize("mode", ["plain", "compatible"])
-def test_switching_an_account_over_loses_no_push(account: Account, mode: Any) -> None:
-    envelope = Envelope(account.appid, account.token, account.key, mode)
+def test_switching_an_account_over_loses_no_push(account: Account) -> None:
+    envelope = Envelope(account.appid, account.token, account.key, "plain")
     assert not envelope.open(TEXT, account.query(), NOW).encrypted
     assert envelope.open(*account.safe_push(TEXT), NOW).encrypted
 
 
-def test_safe_mode_takes_nothing_in_clear(account: Account) -> None:
-    assert refusal(account.envelope(), TEXT, account.query()) == (Refused, "not_encrypted")
+@pytest.mark.parametrize("mode", ["safe", "compatible"])
+def test_nothing_is_taken_in_clear(account: Account, mode: Any) -> None:
+    """Its signature covers no body: with one query that was overheard, any push could be forged."""
+    envelope = account.envelope(mode)
+    assert refusal(envelope, TEXT, account.query()) == (Refused, "not_encrypted")
+    encrypted = Cipher(account.key, account.appid).encrypt(TEXT)
+    overheard = account.query(encrypted) | account.query()
+    assert refusal(envelope, TEXT, overheard) == (Refused, "not_encrypted")
+    assert refusal(envelope, account.wrap(""), overheard) == (Refused, "not_encrypted")
+
+
+def test_a_push_that_says_it_is_encrypted_has_to_be(account: Account) -> None:
     aes_without_cipher = account.query() | {"encrypt_type": "aes"}
     assert refusal(account.envelope("plain"), TEXT, aes_without_cipher) == (Refused, "not_encrypted")
     empty = account.wrap("")
