@@ -55,8 +55,6 @@ class TextMessage(UserMessage):
 
     content: str = text("Content")
     menu_id: str | None = optional("bizmsgmenuid")
-    msg_data_id: str | None = optional("MsgDataId")
-    article_index: int | None = integer("Idx")
 
 
 @message("image")

@@ -25,6 +25,67 @@ _READ: Final = "read"
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?")
 
 
+def text(path: str) -> str:
+    """Declare a text attribute, `""` when missing. `path` is dotted, also for the fields below."""
+    return field(default="", repr=False, metadata={_PATH: path, _READ: _text})
+
+
+def optional(path: str) -> str | None:
+    """Declare a text attribute, `None` when missing or empty."""
+    return field(default=None, repr=False, metadata={_PATH: path, _READ: lambda value: _text(value) or None})
+
+
+def integer(path: str) -> int | None:
+    """Declare a whole number, `None` when missing or not one."""
+    return field(default=None, repr=False, metadata={_PATH: path, _READ: read_integer})
+
+
+def decimal(path: str) -> float | None:
+    """Declare a finite number, `None` when missing or not one."""
+    return field(default=None, repr=False, metadata={_PATH: path, _READ: _decimal})
+
+
+def texts(path: str, name: str = "") -> tuple[str, ...]:
+    """Declare a list of texts; with `name`, of that field of each of its rows."""
+
+    def read(value: Any) -> tuple[str, ...]:
+        if name:
+            return tuple(_text(row.get(name)) for row in _rows(value))
+        return tuple(_text(item) for item in value) if isinstance(value, list) else ()
+
+    return field(default=(), repr=False, metadata={_PATH: path, _READ: read})
+
+
+def rows(path: str, row: type[_T]) -> tuple[_T, ...]:
+    """Declare a list of records, each a dataclass declared like a message."""
+
+    def read(value: Any) -> tuple[_T, ...]:
+        return tuple(build(row, item) for item in _rows(value))
+
+    return field(default=(), repr=False, metadata={_PATH: path, _READ: read})
+
+
+def read_integer(value: Any) -> int | None:
+    """Return the whole number that a field's text is, `None` when it is none (or over 20 digits)."""
+    # int() alone would take spaces, underscores and other scripts' digits.
+    if isinstance(value, str) and value.isascii() and len(value) <= 20 and value.removeprefix("-").isdigit():
+        return int(value)
+    return None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _decimal(value: Any) -> float | None:
+    # float() alone would take all that int() takes, and nan and inf.
+    return float(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else None
+
+
+def _rows(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A push of any kind: who wrote, to which account, when (Unix seconds), and every field as it came.
@@ -61,7 +122,13 @@ def content_key(push: Message) -> str:
 
 @dataclass(frozen=True, slots=True)
 class UserMessage(Message):
-    """Something a fan sent; WeChat gives it an id, 64 bits of digits or, from mini-programs, a string."""
+    """Something a fan sent; WeChat gives it an id, 64 bits of digits or, from mini-programs, a string.
+
+    Whoever writes from an article is told by `msg_data_id`, and which one of a mass send's by `article_index`.
+    """
+
+    msg_data_id: str | None = optional("MsgDataId")
+    article_index: int | None = integer("Idx")
 
     @property
     def msg_id(self) -> str:
@@ -158,46 +225,6 @@ def _unused(registry: Mapping[str, object], name: str) -> str:
     return name.lower()
 
 
-def text(path: str) -> str:
-    """Declare a text attribute, `""` when missing. `path` is dotted, also for the fields below."""
-    return field(default="", repr=False, metadata={_PATH: path, _READ: _text})
-
-
-def optional(path: str) -> str | None:
-    """Declare a text attribute, `None` when missing or empty."""
-    return field(default=None, repr=False, metadata={_PATH: path, _READ: lambda value: _text(value) or None})
-
-
-def integer(path: str) -> int | None:
-    """Declare a whole number, `None` when missing or not one."""
-    return field(default=None, repr=False, metadata={_PATH: path, _READ: read_integer})
-
-
-def decimal(path: str) -> float | None:
-    """Declare a finite number, `None` when missing or not one."""
-    return field(default=None, repr=False, metadata={_PATH: path, _READ: _decimal})
-
-
-def texts(path: str, name: str = "") -> tuple[str, ...]:
-    """Declare a list of texts; with `name`, of that field of each of its rows."""
-
-    def read(value: Any) -> tuple[str, ...]:
-        if name:
-            return tuple(_text(row.get(name)) for row in _rows(value))
-        return tuple(_text(item) for item in value) if isinstance(value, list) else ()
-
-    return field(default=(), repr=False, metadata={_PATH: path, _READ: read})
-
-
-def rows(path: str, row: type[_T]) -> tuple[_T, ...]:
-    """Declare a list of records, each a dataclass declared like a message."""
-
-    def read(value: Any) -> tuple[_T, ...]:
-        return tuple(build(row, item) for item in _rows(value))
-
-    return field(default=(), repr=False, metadata={_PATH: path, _READ: read})
-
-
 def build(cls: type[_T], source: Mapping[str, Any], *head: Any) -> _T:
     """Construct a declared class from the fields it names; `head` are its undeclared first attributes."""
     specs = _SPECS.get(cls)
@@ -215,27 +242,6 @@ def build(cls: type[_T], source: Mapping[str, Any], *head: Any) -> _T:
             value = _at(value, below)
         values.append(default if value is None else read(value))
     return cls(*head, *values)
-
-
-def read_integer(value: Any) -> int | None:
-    """Return the whole number that a field's text is, `None` when it is none (or over 20 digits)."""
-    # int() alone would take spaces, underscores and other scripts' digits.
-    if isinstance(value, str) and value.isascii() and len(value) <= 20 and value.removeprefix("-").isdigit():
-        return int(value)
-    return None
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _decimal(value: Any) -> float | None:
-    # float() alone would take all that int() takes, and nan and inf.
-    return float(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else None
-
-
-def _rows(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _at(source: Any, path: tuple[str, ...]) -> Any:

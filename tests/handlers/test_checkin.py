@@ -147,7 +147,7 @@ async def test_nobody_else_waits_for_it(club: Scene) -> None:
         return dispatcher.now(Context(account, message, key_of("x"), START, RuleBook([])))
 
     def text(content: str) -> TextMessage:
-        return TextMessage("gh", "o", 0, {}, content)
+        return TextMessage("gh", "o", 0, {}, content=content)
 
     assert isinstance(ask(text("你好")), TextReply)
     assert [ask(text(word)) for word in ("签到", "签到日历", "补签")] == [NEEDS_WORK] * 3

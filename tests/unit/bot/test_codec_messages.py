@@ -12,6 +12,7 @@ from bot.errors import MalformedPush
 from bot.messages import LocationMessage, TextMessage, UnknownEvent, UnknownMessage, parse_message
 from bot.normalise import parse_body
 from bot.push_events import LocationEvent, PublishedArticle, ScanEvent, SubscribeEvent
+from bot.timeline import payload_of
 from tests.unit.bot.pushes import EVENTS, MESSAGES, xml_event, xml_message
 
 HEAD = ("to_user", "openid", "created_at", "fields")
@@ -26,7 +27,7 @@ def attributes(message: wire.Message) -> dict[str, Any]:
 
 
 EXPECTED_MESSAGES: dict[str, dict[str, Any]] = {
-    "text": {"content": "  你好 <b>&amp;😀  ", "menu_id": None, "msg_data_id": None, "article_index": None},
+    "text": {"content": "  你好 <b>&amp;😀  ", "menu_id": None},
     "image": {"url": "http://p/1", "media_id": "m1"},
     "voice": {"media_id": "m2", "format": "amr", "recognition": "你好", "media_id_16k": "m3"},
     "video": {"media_id": "m4", "thumb_media_id": "t4"},
@@ -149,8 +150,18 @@ def test_every_message_type_reads_its_fields(name: str) -> None:
     assert type(message) is wire.MESSAGES[name]
     assert (message.kind, message.msg_type) == (f"wechat.{name}", name)
     assert (message.to_user, message.openid, message.created_at) == ("gh_1", "oFan", 1714112500)
-    assert attributes(message) == EXPECTED_MESSAGES[name]
+    assert attributes(message) == {"msg_data_id": None, "article_index": None} | EXPECTED_MESSAGES[name]
     assert message.dedupe_key == "oFan:24567890123456789"
+
+
+@pytest.mark.parametrize("name", [*wire.MESSAGES, "hologram"])
+def test_whatever_is_sent_from_an_article_says_which(name: str) -> None:
+    message = parse_message(BARE | {"MsgType": name, "MsgId": "7", "MsgDataId": "2247483650", "Idx": "2"})
+    assert isinstance(message, wire.UserMessage)
+    assert (message.msg_data_id, message.article_index, message.msg_id) == ("2247483650", 2, "7")
+    kept = payload_of(message)
+    if name != "hologram":
+        assert (kept["msg_data_id"], kept["article_index"]) == ("2247483650", 2)
 
 
 @pytest.mark.parametrize("name", wire.EVENTS)
