@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
@@ -277,28 +278,70 @@ _BREAKS: Final = (
 )
 
 
+_TAG = re.compile(r"<(/?)([a-zA-Z]+)(?:\s[^<>]*)?>")
+
+
 def split_text(content: str, limit: int = TEXT_LIMIT) -> list[str]:
     """Cut a text into parts of at most `limit` bytes of UTF-8 whose concatenation is the text.
 
     A part ends after a line, a sentence or a word where one ends in its second half, and at a character
-    otherwise. Raises `ValueError` for a limit under 4, which no emoji fits.
+    otherwise; never in a tag or between `<a …>` and `</a>`, where these fit a part. Raises `ValueError` for a
+    limit under 4, which no emoji fits.
     """
     if limit < 4:
         raise ValueError("limit: must be at least 4 bytes")
     parts = []
     # A lone surrogate counts 3 bytes here although `render` drops it: too short is harmless.
     rest = content.encode("utf-8", "surrogatepass")
+    whole = _unbroken(content, limit) if len(rest) > limit else []
+    # What is not to be broken offers no break.
+    offered = _masked(content, whole)
+    begin = 0
     while len(rest) > limit:
         end = limit
         while rest[end] & 0xC0 == 0x80:  # a continuation byte: `end` is inside a character
             end -= 1
-        window = rest[:end].decode("utf-8", "surrogatepass")
+        stop = begin + len(rest[:end].decode("utf-8", "surrogatepass"))
+        n = bisect_left(whole, (stop, 0)) - 1
+        if n >= 0 and stop < whole[n][1]:  # it would be broken here, and fits the next part
+            stop = whole[n][0]
         for pattern in _BREAKS:
-            found = pattern.match(window)
-            if found and found.end() * 2 >= len(window):
-                window = found.group()
+            found = pattern.match(offered, begin, stop)
+            if found and (found.end() - begin) * 2 >= stop - begin:
+                stop = found.end()
                 break
-        parts.append(window)
-        rest = rest[len(window.encode("utf-8", "surrogatepass")) :]
-    parts.append(rest.decode("utf-8", "surrogatepass"))
+        parts.append(content[begin:stop])
+        rest = rest[len(parts[-1].encode("utf-8", "surrogatepass")) :]
+        begin = stop
+    parts.append(content[begin:])
     return parts
+
+
+def _unbroken(content: str, limit: int) -> list[tuple[int, int]]:
+    """Return where links and other tags begin and end that fit a part; in order, none inside another."""
+
+    def fits(begin: int, end: int) -> bool:
+        return end - begin <= limit and len(content[begin:end].encode("utf-8", "surrogatepass")) <= limit
+
+    found: list[tuple[int, int]] = []
+    link: tuple[int, int] | None = None  # where it began, and how many were found before it
+    for tag in _TAG.finditer(content):
+        closing, is_link = tag[1] == "/", tag[2] in {"a", "A"}
+        if is_link and closing and link is not None and fits(link[0], tag.end()):
+            found[link[1] :] = [(link[0], tag.end())]
+        else:
+            if is_link and not closing:
+                link = tag.start(), len(found)
+            if fits(*tag.span()):
+                found.append(tag.span())
+        if is_link and closing:
+            link = None
+    return found
+
+
+def _masked(content: str, whole: list[tuple[int, int]]) -> str:
+    pieces, at = [], 0
+    for begin, end in whole:
+        pieces += [content[at:begin], "x" * (end - begin)]
+        at = end
+    return "".join([*pieces, content[at:]])

@@ -204,10 +204,31 @@ def test_splitting_loses_and_adds_nothing(content: str, limit: int) -> None:
         ("3.1415926 is pi", 10, ["3.1415926 ", "is pi"]),
         ("line one\nline two. End", 18, ["line one\n", "line two. End"]),
         ("a\nbcdefghijklmnop", 10, ["a\nbcdefghi", "jklmnop"]),
+        # No break in a tag, nor in a link that fits a part.
+        ("0123456789 <a href='u'>go on</a> end", 30, ["0123456789 ", "<a href='u'>go on</a> end"]),
+        ("x <a href='u'>go on</a> end of it", 25, ["x <a href='u'>go on</a> ", "end of it"]),
+        ("<A href='u'>a b</A><a href='u'>c d</a>", 20, ["<A href='u'>a b</A>", "<a href='u'>c d</a>"]),
+        ("<a href='u'>one two three four</a>", 20, ["<a href='u'>one two ", "three four</a>"]),
+        ("read on: <b class='bold'>x</b>", 20, ["read on: ", "<b class='bold'>x", "</b>"]),
+        ("1 < 2, and 3 > 2, as you know", 20, ["1 < 2, and 3 > 2, ", "as you know"]),
+        ("<a b>中文字<a b>中文</a>尾", 20, ["<a b>中文字", "<a b>中文</a>尾"]),
     ],
 )
 def test_splitting_happens_where_a_reader_does_not_mind(content: str, limit: int, parts: list[str]) -> None:
     assert split_text(content, limit) == parts
+
+
+LINKS = ["<a href='u'>一 二，三</a>", '<a href="https://example.com/?q=1" class="b">go on.\nthen</a>', "<b c='d'>"]
+
+
+@given(st.lists(st.sampled_from([*LINKS, "字", "。", " ", "word", "\n", "<", ">", "</a>"])), st.integers(70, 200))
+def test_no_link_is_cut_that_fits_a_part(pieces: list[str], limit: int) -> None:
+    content = "".join(pieces)
+    parts = split_text(content, limit)
+    assert "".join(parts) == content
+    assert all(len(part.encode()) <= limit for part in parts)
+    for link in LINKS:
+        assert sum(part.count(link) for part in parts) == content.count(link)
 
 
 def test_a_limit_no_character_fits_is_refused() -> None:
@@ -216,5 +237,5 @@ def test_a_limit_no_character_fits_is_refused() -> None:
 
 
 def test_splitting_is_linear_in_hostile_texts() -> None:
-    for unit in ('."', "...", "！", "\n", "a "):
+    for unit in ('."', "...", "！", "\n", "a ", "<", "<a", "<a ", "<a >", "</a>", "<a href='u'>b c</a>"):
         assert "".join(split_text(unit * 100_000)) == unit * 100_000
