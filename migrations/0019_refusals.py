@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scrm", "0017_outreach_age")]
+    dependencies = [("scrm", "0018_told")]
 
     initial = False
 

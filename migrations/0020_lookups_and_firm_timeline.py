@@ -77,7 +77,7 @@ TRUNCATED = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scrm", "0017_outreach_age")]
+    dependencies = [("scrm", "0019_refusals")]
 
     initial = False
 
