@@ -290,6 +290,7 @@ _REFUSED = """
 WITH refused AS (
     SELECT DISTINCT ON (o.fan_id) o.fan_id, i.code, i.now
     FROM unnest($1::bigint[], $2::int[], $3::timestamptz[]) AS i (id, code, now) JOIN outbox o ON o.id = i.id
+    WHERE o.state = 'sending'  -- an end that is said again says nothing new
     ORDER BY o.fan_id, i.now DESC
 ), held AS MATERIALIZED (
     SELECT f.id FROM fan f JOIN refused r ON r.fan_id = f.id ORDER BY f.id FOR NO KEY UPDATE OF f
