@@ -75,6 +75,6 @@ async def test_folders_that_cannot_be_used_are_a_sentence(tmp_path: Path) -> Non
     code, sentence = await refusal("--port", str(free_port()), "--state", str(state))
     assert (code, sentence.startswith("模拟微信无法启动："), str(tmp_path / "file") in sentence) == (1, True, True)
     assert await refusal("simulate", module="app", FENSI_VAR=str(tmp_path / "file")) == (
-        1,
-        f"FENSI_VAR: {tmp_path / 'file'} cannot be used as a folder (File exists)",
+        2,
+        f"FENSI_VAR: {tmp_path / 'file'} cannot be used for data: it is no folder",
     )
