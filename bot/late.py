@@ -6,7 +6,7 @@ messages keeps what follows for the fan's next message.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -34,12 +34,21 @@ def takes_passive(account: AccountView, reply: Reply) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What one message can hold: of a reply, of one that waited (`held` is its id), or a body that a handler adds."""
+
+    reply: Reply | None
+    body: Mapping[str, Any] | None = None
+    held: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Composed:
-    """An answer ready to go: the passive reply, and what follows it as (customer-service body, reply data)."""
+    """An answer ready to go: the passive reply with the parts it is made of, and the parts that follow it."""
 
     passive: Reply | None
-    following: tuple[tuple[Mapping[str, Any], Mapping[str, Any] | None], ...]
-    released: tuple[int, ...]
+    first: tuple[Part, ...]
+    following: tuple[Part, ...]
     change: DialogueChange | None
     failed: str
     purpose: Purpose = "answer"
@@ -51,37 +60,30 @@ class Composed:
 
 def compose(reply: Reply | None, context: Context, held: Sequence[Held], failed: str) -> Composed:
     """Put together what this push is answered with."""
-    replies: list[Reply] = [from_data(item.reply) for item in held]
+    parts = [Part(from_data(item.reply), held=item.id) for item in held]
     if reply is not None:
-        replies.append(reply)
-    parts = [part for single in _joined(replies) for part in _parts(single)]
-    passive = parts.pop(0) if parts and takes_passive(context.account, parts[0]) else None
-    following: list[tuple[Mapping[str, Any], Mapping[str, Any] | None]] = [
-        (body, to_data(part)) for part in parts if (body := to_customer_message(part)) is not None
-    ]
-    following += [(body, None) for body in context.later]
-    return Composed(
-        passive=passive,
-        following=tuple(following),
-        released=tuple(item.id for item in held),
-        change=context.change,
-        failed=failed,
-        purpose=context.purpose,
-    )
+        parts += [Part(part) for part in _parts(reply)]
+    first: list[Part] = []
+    passive: Reply | None = None
+    while parts and (longer := _joined(context.account, passive, parts[0])) is not None:
+        passive = longer
+        first.append(parts.pop(0))
+    parts += [Part(None, body=body) for body in context.later]
+    return Composed(passive, tuple(first), tuple(parts), context.change, failed, context.purpose)
 
 
-def _joined(replies: list[Reply]) -> list[Reply]:
-    """Join neighbouring texts that fit into one."""
-    joined: list[Reply] = []
-    for reply in replies:
-        last = joined[-1] if joined else None
-        if isinstance(reply, TextReply) and isinstance(last, TextReply):
-            both = last.content + BETWEEN_HELD_AND_NEW + reply.content
-            if len(both.encode()) <= TEXT_LIMIT:
-                joined[-1] = TextReply(both, ai=last.ai or reply.ai)
-                continue
-        joined.append(reply)
-    return joined
+def _joined(account: AccountView, passive: Reply | None, part: Part) -> Reply | None:
+    """Return the passive reply with one more part in it; None where that does not go."""
+    reply = part.reply
+    if reply is None or not takes_passive(account, reply):
+        return None
+    if passive is None:
+        return reply
+    if isinstance(reply, TextReply) and isinstance(passive, TextReply):
+        both = passive.content + BETWEEN_HELD_AND_NEW + reply.content
+        if len(both.encode()) <= TEXT_LIMIT:
+            return TextReply(both, ai=passive.ai or reply.ai)
+    return None
 
 
 def _parts(reply: Reply) -> list[Reply]:
@@ -122,13 +124,11 @@ async def finish(
     quiet = fan_id is not None and composed.purpose == "answer" and await silence.holds(tx.connection, fan_id)
     if quiet:
         composed = composed.silenced()
-    messages = list(composed.following)
-    if not passive and composed.passive is not None:
-        body = to_customer_message(composed.passive)
-        if body is not None:
-            messages.insert(0, (body, to_data(composed.passive)))
+    parts = composed.following if passive else composed.first + composed.following
     goes_first = passive and composed.passive is not None
-    said = await _say(key, fan_id, messages, now, due_at=now + BEHIND if goes_first else now, purpose=composed.purpose)
+    said = await _say(key, fan_id, parts, now, due_at=now + BEHIND if goes_first else now, purpose=composed.purpose)
+    if passive:
+        said.released += [part.held for part in composed.first if part.held is not None]
     failed = bool(composed.failed) or (said.lost and not passive)
     state = "failed" if failed else "answered" if passive else "late"
     answer = None
@@ -144,7 +144,7 @@ async def finish(
         now=now,
         dialogue=composed.change,
         hold=said.kept,
-        released=composed.released,
+        released=said.released,
     )
     if not mine:
         raise TakenOver
@@ -159,9 +159,7 @@ async def send_unheard(
 
     Returns the state the push ends in. Raises TakenOver, and does nothing, when a repetition was told it meanwhile.
     """
-    body = to_customer_message(reply)
-    messages = [] if body is None else [(body, to_data(reply))]
-    said = await _say(key, fan_id, messages, now, due_at=now, purpose=purpose, name="push-answer-unheard")
+    said = await _say(key, fan_id, [Part(reply)], now, due_at=now, purpose=purpose, name="push-answer-unheard")
     state = "failed" if said.lost else "late"
     if not await withdraw(key=key, fan_id=fan_id, state=state, reason=said.reason, hold=said.kept, now=now):
         raise TakenOver
@@ -170,7 +168,9 @@ async def send_unheard(
 
 @dataclass(slots=True)
 class _Said:
-    kept: list[Mapping[str, Any]]
+    # Replies that could not be said yet, and the ids of held ones that need not wait any longer.
+    kept: list[Mapping[str, Any]] = field(default_factory=list)
+    released: list[int] = field(default_factory=list)
     reason: str = ""
     lost: bool = False
 
@@ -178,25 +178,29 @@ class _Said:
 async def _say(
     key: UUID,
     fan_id: int | None,
-    messages: Sequence[tuple[Mapping[str, Any], Mapping[str, Any] | None]],
+    parts: Sequence[Part],
     now: datetime,
     due_at: datetime,
     purpose: Purpose,
     name: str = "push-answer",
 ) -> _Said:
-    said = _Said([])
+    said = _Said()
     if fan_id is None:
         return said
-    for n, (body, reply) in enumerate(messages):
-        verdict = await outreach.say(
-            key=key_of(name, key, n), fan_id=fan_id, body=body, purpose=purpose, now=now, due_at=due_at
-        )
-        if verdict.allowed:
-            continue
-        said.reason = verdict.reason
-        # What the staff's desk says is of this moment: with the fan's next message it would be wrong.
-        if verdict.reason == "no_capability" and reply is not None and purpose == "answer":
-            said.kept.append(reply)
-        else:
-            said.lost = True
+    for n, part in enumerate(parts):
+        body = part.body if part.reply is None else to_customer_message(part.reply)
+        if body is not None:
+            verdict = await outreach.say(
+                key=key_of(name, key, n), fan_id=fan_id, body=body, purpose=purpose, now=now, due_at=due_at
+            )
+            # What the staff's desk says is of this moment: with the fan's next message it would be wrong.
+            if verdict.reason == "no_capability" and part.reply is not None and purpose == "answer":
+                if part.held is None:
+                    said.kept.append(to_data(part.reply))
+                continue
+            if not verdict.allowed:
+                said.reason = verdict.reason
+                said.lost = True
+        if part.held is not None:
+            said.released.append(part.held)
     return said

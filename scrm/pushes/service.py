@@ -285,11 +285,12 @@ class DialogueChange:
 _DROP_HELD = """
 -- Whole answers go, the oldest first: one that lacks its middle is worse than none. Its push says that it was lost.
 WITH kept AS (
-    SELECT push_key FROM held_reply WHERE fan_id = $1 AND held_at > $2
-    GROUP BY push_key ORDER BY max(id) DESC LIMIT $3
+    SELECT push_key, sum(count(*)) OVER newest AS parts, row_number() OVER newest AS nth
+    FROM held_reply WHERE fan_id = $1 AND held_at > $2
+    GROUP BY push_key WINDOW newest AS (ORDER BY max(id) DESC)
 ), dropped AS (
     DELETE FROM held_reply
-    WHERE fan_id = $1 AND (held_at <= $2 OR push_key NOT IN (SELECT push_key FROM kept))
+    WHERE fan_id = $1 AND (held_at <= $2 OR push_key NOT IN (SELECT push_key FROM kept WHERE parts <= $3 OR nth = 1))
     RETURNING push_key
 )
 UPDATE push SET reason = 'held_dropped' WHERE key IN (SELECT push_key FROM dropped)
@@ -387,8 +388,8 @@ class Held:
     reply: dict[str, Any]
 
 
-# What waits is an answer, of however many parts, and an answer grows stale: beyond these it is dropped.
-HELD_KEPT, HELD_LASTS = 3, timedelta(hours=48)
+# So many messages wait for a fan at most, unless one answer alone is longer; and answers grow stale. What is more goes.
+HELD_KEPT, HELD_LASTS = 40, timedelta(hours=48)
 
 
 async def held_for(fan_id: int, now: datetime) -> list[Held]:
