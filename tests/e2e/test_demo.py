@@ -233,7 +233,7 @@ async def answer_to(question: str) -> str:
 
 
 async def test_a_demo_beside_a_simulator_of_its_folder_says_so_and_ends(demo: Demo) -> None:
-    beside = await demo.fensi.start("simulate", "--port", str(free_port()), settings={})
+    beside = await demo.fensi.start("demo", "simulate", "--port", str(free_port()), settings={})
     await beside.said("模拟微信已启动")
     code, said = await demo.fensi.run("demo", **demo.ports)
     assert code == 1

@@ -5,6 +5,7 @@ was asked, at most the reserve of what nobody came back from.
 """
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -133,8 +134,13 @@ async def test_whatever_comes_late_from_the_model_each_fan_hears_one_sentence(
     assert len(await records()) == shop.sends() == 2 * len(TROUBLES)
 
 
-async def killed_while_asking(shop: Shop, wechat: SimulatorServer, fan: ScriptedFan, server: Process) -> Pushed:
-    """Let a fan ask, kill the server that asks the model, and end its leases at once instead of in six seconds."""
+async def killed_while_asking(
+    shop: Shop, wechat: SimulatorServer, fan: ScriptedFan, server: Process, urls: list[str], others: Sequence[str] = ()
+) -> Pushed:
+    """Let a fan ask, kill the server that asks the model, and end its leases at once instead of in six seconds.
+
+    Pushes go to `urls`, and from the kill on to `others`, if there are any.
+    """
     wechat.wechat.faults.add_api(path=CHAT, delay=60.0)
     push = asyncio.create_task(fan.text(shop.account, QUESTION))
 
@@ -144,6 +150,7 @@ async def killed_while_asking(shop: Shop, wechat: SimulatorServer, fan: Scripted
     try:
         await until(asking, what="the model is being asked")
         await server.kill()
+        urls[:] = others or urls
         await scrm_db.fetch("UPDATE push SET lease_until = now() - interval '1 minute' WHERE state = 'running'")
         await scrm_db.fetch("UPDATE turn SET lease_until = now() - interval '1 minute'")
         return await push
@@ -157,19 +164,19 @@ async def test_a_server_killed_while_the_model_is_asked(
 ) -> None:
     shop = await open_place(wechat)
     one = await fensi.serve(**model_at(wechat))
-    urls = [one.url + shop.path]
+    urls, others = [one.url + shop.path], []
     if who == "another server":
         two = await fensi.serve(**model_at(wechat))
-        urls.append(two.url + shop.path)
+        others.append(two.url + shop.path)
     else:
         # WeChat finds nobody any more.
         wechat.wechat.callbacks.timing.attempts = 1
     await fensi.work(**model_at(wechat))
     shop.account.callback_url = urls[0]
-    # The first attempt goes to the one that is killed, the repetitions to the other.
+    # The repetition after the kill goes to the other.
     wechat.wechat.faults.add_callback(urls=urls)
     (fan,) = shop.fans(1)
-    await killed_while_asking(shop, wechat, fan, one)
+    await killed_while_asking(shop, wechat, fan, one, urls, others)
     await until(lambda: heard(shop, fan), 40, "somebody else answers")
     await until(nothing_open, 40, "the push and the message have ended")
     assert once(shop, fan) == ANSWER
