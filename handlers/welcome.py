@@ -21,6 +21,6 @@ async def welcome(context: Context) -> Answer:
     content = await replies.welcome_for(
         context.account.id,
         channel_id=channel.id if channel else None,
-        returning=fan is not None and fan.follow_count > 1,
+        returning=fan is not None and (fan.follow_count > 1 or await members.has_left(fan)),
     )
     return say(context, content) if content else None

@@ -31,6 +31,16 @@ async def fan(fan_id: int) -> FanView | None:
     return FanView(**dict(rows[0])) if rows else None
 
 
+async def has_left(fan: FanView) -> bool:
+    """Say whether a fan has ever unfollowed, as far as we heard: then a follow, also our first of them, is a return."""
+    rows = await db.fetch(
+        "SELECT FROM event WHERE member_id = $1 AND fan_id = $2 AND kind = 'wechat.event.unsubscribe' LIMIT 1",
+        fan.member_id,
+        fan.id,
+    )
+    return bool(rows)
+
+
 async def fan_of(account_id: int, openid: str) -> FanView | None:
     """Return a fan by account and openid."""
     rows = await db.fetch(_FAN + "WHERE f.account_id = $1 AND f.openid = $2", account_id, openid)

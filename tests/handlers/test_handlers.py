@@ -50,6 +50,17 @@ class TestWelcome:
         third = scene.fan()
         assert await heard(third.follow(at, "store-8")) == "初次见面"
 
+    async def test_who_followed_before_our_time_comes_back(self, scene: Scene, clock: ManualClock) -> None:
+        await scene.welcome("欢迎回来", audience="returning")
+        await scene.welcome("初次见面", audience="new")
+        fan, at = scene.fan(), scene.at_wechat
+        url, at.callback_url = at.callback_url, ""
+        await fan.follow(at)
+        at.callback_url = url
+        await fan.unfollow(at)
+        clock.advance(seconds=1)
+        assert await heard(fan.follow(at)) == "欢迎回来"
+
     async def test_writing_a_text_again_replaces_it(self, scene: Scene) -> None:
         await scene.welcome("旧的")
         await scene.welcome("新的")
