@@ -6,6 +6,7 @@ docs/subsystems/callback.md, each with the test that proves it.
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -29,7 +30,7 @@ from scrm.errors import Unavailable
 from scrm.group_commit import GroupCommit
 from scrm.outreach.gate import Purpose
 from scrm.pushes import service as pushes
-from scrm.pushes.repetitions import State, look
+from scrm.pushes.repetitions import State, look, untold
 from scrm.pushes.service import Accepted, Arrival
 from web import metrics
 
@@ -39,8 +40,8 @@ log = structlog.get_logger(__name__)
 BUDGET_SECONDS = 4.5
 # A passive answer that is being written when the budget ends is waited for this much longer.
 GRACE_SECONDS = 0.3
-# An answer stored too late for its request leaves by the door out, unless a repetition that is already here takes it.
-REPETITION_SECONDS = 1.0
+# An answer stored too late for its request leaves by the door out, unless a repetition takes it. Pauses between tries.
+UNHEARD_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 # A handler that takes longer has hung; its fan's next messages wait for it, and must not wait for ever.
 HANDLER_SECONDS = 60.0
 
@@ -92,7 +93,7 @@ class Engine:
         self._intake = Intake(
             clock, tasks, budget=budget, prepare=self._prepare, work=self._work_on, unheard=self._unheard
         )
-        self._look: GroupCommit[UUID, State | None] = GroupCommit(look, tasks.spawn, lanes=1)
+        self._look: GroupCommit[UUID, State | None] = GroupCommit(look, tasks.spawn, lanes=1, unclaimed=self._untold)
         self._turns = Turns(clock)
         self._jobs: dict[UUID, Job] = {}
 
@@ -199,60 +200,73 @@ class Engine:
             finished = Finished("taken_over", None)
         finally:
             job.finishing = False
-        state = finished.state
-        if job.unheard and state == "answered":
-            state = await self._send_unheard(job.key, job.fan_id, finished.passive, composed.purpose)
-        metrics.PUSHES.labels(job.message.kind, state).inc()
+        if job.unheard and finished.state != "late":
+            self._send_unheard(job.message.kind, job.key, job.fan_id, finished, composed.purpose)
+        else:
+            metrics.PUSHES.labels(job.message.kind, finished.state).inc()
         return finished.passive
 
     def _unheard(self, arrival: Arrival, accepted: Accepted) -> None:
         """See to a push that was stored after all, when those who brought it had been refused."""
-
-        async def send() -> None:
-            state = await self._send_unheard(arrival.key, accepted.fan_id, read_answer(arrival.answer), "answer")
-            metrics.PUSHES.labels(arrival.kind, state).inc()
-
         # Where work is needed nothing was prepared: whoever recovers what is abandoned does it.
         if accepted.fresh and not accepted.running:
-            self._tasks.spawn(send(), "unheard")
+            stored = Finished("answered", read_answer(arrival.answer))
+            self._send_unheard(arrival.kind, arrival.key, accepted.fan_id, stored, "answer")
 
-    async def _send_unheard(self, key: UUID, fan_id: int | None, reply: Reply | None, purpose: Purpose) -> str:
-        """Send an answer by the door out that no request carried; returns the state the push ends in."""
-        if fan_id is None or reply is None:
-            return "answered"
-        await asyncio.sleep(REPETITION_SECONDS)
-        try:
-            return await send_unheard(key, fan_id, reply, purpose=purpose, now=self._clock.now())
-        except TakenOver:
-            return "answered"
+    def _send_unheard(self, kind: str, key: UUID, fan_id: int | None, finished: Finished, purpose: Purpose) -> None:
+        """Have an answer sent by the door out that no request carried, unless a repetition is told it."""
+
+        async def send() -> str:
+            if fan_id is None or finished.passive is None:
+                return finished.state
+            for pause in UNHEARD_SECONDS:
+                await asyncio.sleep(pause)
+                # Again, for a repetition that was told it may have been gone by then, and the database may be away.
+                with suppress(TakenOver, Unavailable):
+                    return await send_unheard(key, fan_id, finished.passive, purpose=purpose, now=self._clock.now())
+            return finished.state
+
+        async def count() -> None:
+            metrics.PUSHES.labels(kind, await send()).inc()
+
+        self._tasks.spawn(count(), "unheard")
+
+    def _untold(self, key: UUID, state: State | None) -> None:
+        """Take back that a repetition was told an answer, when it was gone by then."""
+        if state is not None and state.answer is not None:
+            self._tasks.spawn(untold(key=key), "untold")
 
     async def _answered_elsewhere(self, push: Underway, accepted: Accepted) -> Reply | None:
         """Find the answer of a push that another process accepted, or take it over when that one died."""
         try:
             async with asyncio.timeout(self._intake.left(push.arrived)):
-                found = await self._found_or_taken_over(push.key)
+                state = await self._look.submit(push.key)
         except TimeoutError:
-            # It is stored, so nobody needs to bring it again: what is said to it leaves by the door out.
+            raise Unavailable(code="too_slow") from None  # nobody knows how it stands: let the platform ask again
+        try:
+            async with asyncio.timeout(self._intake.left(push.arrived)):
+                found = await self._ended_or_taken_over(push.key, state)
+        except TimeoutError:
+            # Somebody works on it, so nobody needs to bring it again: what is said to it leaves by the door out.
             return None
         if not isinstance(found, pushes.Abandoned):
-            return read_answer(found.answer) if found and found.state != "late" else None
+            return read_answer(found.answer) if found else None
         job = Job(
             push.served, push.message, push.key, accepted.fan_id, accepted.member_id, found.attempts, passive=True
         )
         return await self._work_in_time(job, push.arrived)
 
-    async def _found_or_taken_over(self, key: UUID) -> State | pushes.Abandoned | None:
+    async def _ended_or_taken_over(self, key: UUID, state: State | None) -> State | pushes.Abandoned | None:
         """Wait until a push has come to its end, or is ours to work on; None when it is no longer kept."""
         pause = 0.01
-        while True:
-            state = await self._look.submit(key)
-            if state is None or state.state != "running":
-                return state
+        while state is not None and state.state == "running":
             now = self._clock.now()
             if pause > 0.1 and (taken := await pushes.take_over(now=now, lease_until=now + LEASE, key=key, limit=1)):
                 return taken[0]
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.2)
+            state = await self._look.submit(key)
+        return state
 
     async def keep_leases(self) -> None:
         """Renew the leases of what this process works on, for ever."""

@@ -161,9 +161,10 @@ async def send_unheard(
     """
     said = await _say(key, fan_id, [Part(reply)], now, due_at=now, purpose=purpose, name="push-answer-unheard")
     state = "failed" if said.lost else "late"
-    if not await withdraw(key=key, fan_id=fan_id, state=state, reason=said.reason, hold=said.kept, now=now):
+    ended = await withdraw(key=key, fan_id=fan_id, state=state, reason=said.reason, hold=said.kept, now=now)
+    if ended is None:
         raise TakenOver
-    return state
+    return ended
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Whether a repetition of a push was given its answer."""
+"""How many repetitions of a push were given its answer."""
 
 from tortoise import fields, migrations
 from tortoise.migrations import operations as ops
@@ -10,5 +10,5 @@ class Migration(migrations.Migration):
     initial = False
 
     operations = [
-        ops.AddField(model_name="Push", name="told", field=fields.BooleanField(db_default=False)),
+        ops.AddField(model_name="Push", name="told", field=fields.IntField(db_default=0)),
     ]

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Protocol
 
@@ -201,8 +201,9 @@ class OutboxWorker:
         if refused is not None:
             self._observer.delivered("lost" if refused == "lost" else "gate", monotonic() - began)
             return
+        asked_at = self._clock.now()
         delivery = storable(spaced(await self._send(sender, message), message.attempts + 1))
-        await self._settle(message, delivery)
+        await self._settle(message, delivery, asked_at)
         self._observer.delivered(delivery.outcome.value, monotonic() - began)
 
     async def _begin(self, message: Outgoing) -> str | None:
@@ -228,11 +229,13 @@ class OutboxWorker:
             log.error("messenger failed", message=message.id, error=type(error).__name__)
             return Delivery(Outcome.UNKNOWN, detail=type(error).__name__)
 
-    async def _settle(self, message: Outgoing, delivery: Delivery) -> None:
+    async def _settle(self, message: Outgoing, delivery: Delivery, asked_at: datetime) -> None:
         give_up_at = monotonic() + SETTLE_SECONDS
         while True:
             try:
-                await self._settles.submit((message.id, delivery, self._clock.now()))
+                # A refusal is of the moment it was asked for: what the fan has done since is not what it is about.
+                at = asked_at if delivery.outcome is Outcome.REFUSED else self._clock.now()
+                await self._settles.submit((message.id, delivery, at))
             except Unavailable:
                 # Saying an end twice is harmless. A retry said twice could reach a later attempt of the same
                 # message, so it is said once; unsaid, the message ends as unknown.

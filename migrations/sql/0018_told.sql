@@ -1,4 +1,4 @@
 --
 -- Add field told to Push
 --
-ALTER TABLE "push" ADD COLUMN "told" BOOL NOT NULL DEFAULT FALSE
+ALTER TABLE "push" ADD COLUMN "told" INT NOT NULL DEFAULT 0

@@ -302,10 +302,10 @@ WHERE f.id = h.id AND (f.refused_at IS NULL OR f.refused_at <= r.now)
 
 
 async def settle(raw: Connection, items: Sequence[tuple[int, Delivery, datetime]]) -> list[None]:
-    """Record how deliveries ended: (outbox id, delivery, now). A retry goes back to pending for later.
+    """Record how deliveries ended: (outbox id, delivery, when it ended). A retry goes back to pending for later.
 
     What the platform refuses to this person it would refuse again: the fan is marked, and the gate refuses first
-    until they act.
+    until they act after the moment given for it.
     """
     ordered = sorted(items, key=lambda item: item[0])
     refused = [

@@ -23,8 +23,8 @@ class Push(Model):
     state = fields.CharField(10)
     answer = fields.JSONField[dict[str, Any]](null=True)
     reason = fields.CharField(64, db_default="")
-    # A repetition was given the answer; see scrm.pushes.repetitions.
-    told = fields.BooleanField(db_default=False)
+    # How many repetitions were given the answer; see scrm.pushes.repetitions.
+    told = fields.IntField(db_default=0)
     # The push itself, while somebody may have to take it over.
     fields_ = fields.JSONField[dict[str, Any]](null=True, source_field="fields")
     attempts = fields.IntField(db_default=1)

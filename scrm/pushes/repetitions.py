@@ -25,11 +25,10 @@ class State:
     reason: str
 
 
-# In one order, so that two batches never wait for each other in a circle.
+# In one order, so that two batches never wait for each other in a circle. A push that failed may have an apology.
 _TELL = """
-UPDATE push SET told = true FROM (
-    SELECT key FROM push WHERE key = ANY($1::uuid[]) AND state = 'answered' AND NOT told
-    ORDER BY key FOR NO KEY UPDATE
+UPDATE push SET told = told + 1 FROM (
+    SELECT key FROM push WHERE key = ANY($1::uuid[]) AND answer IS NOT NULL ORDER BY key FOR NO KEY UPDATE
 ) answered
 WHERE push.key = answered.key
 """
@@ -38,7 +37,7 @@ WHERE push.key = answered.key
 async def look(raw: Connection, keys: Sequence[UUID]) -> list[State | None]:
     """Return how each push stands, None for one that does not exist (any more); a batch for a group of waiters.
 
-    An answer that is returned is taken as told: from then on it cannot be withdrawn.
+    An answer that is returned is taken as told: from then on it cannot be withdrawn, unless it is `untold`.
     """
     await raw.execute(_TELL, list(keys))
     rows = await raw.fetch("SELECT key, state, answer, reason FROM push WHERE key = ANY($1::uuid[])", list(keys))
@@ -47,6 +46,12 @@ async def look(raw: Connection, keys: Sequence[UUID]) -> list[State | None]:
         for row in rows
     }
     return [known.get(key) for key in keys]
+
+
+@command
+async def untold(tx: Transaction, *, key: UUID) -> None:
+    """Take back one look that found an answer: nobody waited for it any more."""
+    await tx.connection.execute("UPDATE push SET told = told - 1 WHERE key = $1 AND answer IS NOT NULL", key)
 
 
 @command
@@ -59,21 +64,23 @@ async def withdraw(
     reason: str,
     hold: Sequence[Mapping[str, Any]],
     now: datetime,
-) -> bool:
+) -> str | None:
     """Take an answer back that no request has carried, because it leaves by the door out; `state` is late or failed.
 
-    `hold` are replies to keep for the fan's next message. Returns False, and changes nothing, when a repetition was
-    told the answer meanwhile.
+    `hold` are replies to keep for the fan's next message. Returns the state the push is in then: one that had failed
+    stays so, for its reason. None, and nothing is changed, when a repetition was told the answer meanwhile.
     """
-    withdrawn = await tx.connection.fetchval(
-        "UPDATE push SET state = $2, answer = NULL, reason = $3 WHERE key = $1 AND state = 'answered' AND NOT told "
-        "RETURNING key",
+    ended: str | None = await tx.connection.fetchval(
+        """
+        UPDATE push SET answer = NULL,
+            state = CASE state WHEN 'failed' THEN state ELSE $2 END,
+            reason = CASE state WHEN 'failed' THEN reason ELSE $3 END
+        WHERE key = $1 AND answer IS NOT NULL AND told = 0 RETURNING state
+        """,
         key,
         state,
         reason[:64],
     )
-    if withdrawn is None:
-        return False
-    if hold:
+    if ended is not None and hold:
         await keep_held(tx.connection, fan_id, key, hold, now)
-    return True
+    return ended

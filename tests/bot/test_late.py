@@ -61,7 +61,7 @@ async def test_a_slow_answer_becomes_a_customer_service_message(house: House, de
 async def test_a_repetition_that_cannot_look_in_time_is_not_asked_for_again(own_house: House, desk: Desk) -> None:
     """The push is stored, and somebody works on it: asking once more could only show the fan an error."""
     account = await own_house.account()
-    here, elsewhere = await own_house.server(desk.router), await own_house.server(desk.router, budget=BRIEF)
+    here, elsewhere = await own_house.server(desk.router), await own_house.server(desk.router, budget=4)
     await follow(account, here)
     await follow(account, elsewhere, "oOther")
     desk.close("慢")
@@ -75,6 +75,7 @@ async def test_a_repetition_that_cannot_look_in_time_is_not_asked_for_again(own_
         return reading("fensi_push_duplicates_total") > found
 
     await until(known)
+    await asyncio.sleep(1.5)  # it has looked and found it being worked on
     async with transaction() as tx:
         await tx.connection.execute("LOCK TABLE push")
         assert (await repetition).raw == b"success"

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot.replies import TextReply
+from bot.replies import Reply, TextReply
+from bot.router import Context
+from handlers.fallback import APOLOGY
 from scrm import db
 from tests.bot.desk import Desk, quick
 from tests.bot.house import BRIEF, House, until
@@ -13,7 +15,7 @@ from tests.bot.metered import counted
 from tests.bot.platform import Account
 from tests.bot.test_late import follow, text_body
 
-# Whoever ends a push as answered waits in the middle of its commit while the table holds a row.
+# Whoever ends a push with an answer waits in the middle of its commit while the table holds a row.
 STALL = """
 CREATE TABLE stalled (at timestamptz);
 CREATE FUNCTION stall() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -22,7 +24,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER stall AFTER INSERT OR UPDATE ON push DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW WHEN (NEW.state = 'answered') EXECUTE FUNCTION stall();
+FOR EACH ROW WHEN (NEW.answer IS NOT NULL) EXECUTE FUNCTION stall();
 """
 
 
@@ -62,13 +64,59 @@ async def test_an_answer_that_took_work_leaves_by_the_door_out(stalling: House, 
             assert (await push.to(here)).status == 503
             # And told in the end that nothing more is needed: what is being stored is not lost.
             assert (await push.to(elsewhere)).raw == b"success"
-        await here.idle()
+        await until(lambda: is_late(house, account))
+        await here.services.tasks.drain(5)
     assert await house.outbox(account) == [text_body("答慢")]
     row = await house.push(push)
     assert (row["state"], row["answer"], row["reason"]) == ("late", None, "")
     assert [(await push.to(server)).raw for server in (here, elsewhere)] == [b"success"] * 2
     assert await house.outbox(account) == [text_body("答慢")]
     assert desk.log == [("begun", "慢"), ("ended", "慢")]
+
+
+async def test_an_apology_leaves_by_the_door_out(stalling: House, desk: Desk) -> None:
+    house = stalling
+
+    async def breaks(_context: Context) -> Reply:
+        raise ValueError("secret words")
+
+    desk.acts["坏"] = breaks
+    account = await house.account()
+    server = await house.server(desk.router, budget=BRIEF)
+    await follow(account, server)
+    push = account.text("oFan", "坏")
+    async with stalled():
+        assert (await push.to(server)).status == 503
+
+    async def sent() -> bool:
+        return await house.outbox(account) != []
+
+    await until(sent)
+    assert await house.outbox(account) == [text_body(APOLOGY.content)]
+    row = await house.push(push)
+    assert (row["state"], row["answer"], row["reason"]) == ("failed", None, "handler:ValueError")
+
+
+async def test_a_repetition_that_had_gone_when_it_was_told_is_no_hearer(stalling: House, desk: Desk) -> None:
+    house = stalling
+    account = await house.account()
+    here, elsewhere = [await house.server(desk.router, budget=BRIEF) for _ in range(2)]
+    await follow(account, here)
+    push = account.text("oFan", "慢")
+    assert (await push.to(here)).text == "答慢"
+
+    async def hearers(count: int) -> bool:
+        return bool((await house.push(push))["told"] == count)
+
+    assert (await push.to(elsewhere)).text == "答慢"
+    assert await hearers(1)
+    async with stalled():
+        # How it stands is not known in time: the platform is asked to come again.
+        assert (await push.to(elsewhere)).raw == b"too_slow"
+    await elsewhere.services.tasks.drain(5)
+    await until(lambda: hearers(1))
+    assert (await push.to(elsewhere)).text == "答慢"
+    assert await hearers(2)
 
 
 async def test_an_answer_from_memory_leaves_by_the_door_out(stalling: House) -> None:

@@ -445,34 +445,44 @@ class TestHousekeeping:
 class TestWithdraw:
     """An answer no request carried is taken back, unless a repetition was told it: never both."""
 
-    async def withdraw(self, fan_id: int | None, **changes: Any) -> bool:
+    async def withdraw(self, fan_id: int | None, **changes: Any) -> str | None:
         assert fan_id is not None
         given: dict[str, Any] = {"state": "late", "reason": "", "hold": [], "now": at(9)}
         return await repetitions.withdraw(key=key_of("push", "a"), fan_id=fan_id, **(given | changes))
 
     async def test_once_and_then_nobody_is_told_it(self, tx_db: Transaction) -> None:
         (accepted,) = await accept(arrival("a", await make_account()))
-        assert await self.withdraw(accepted.fan_id) is True
-        assert await self.withdraw(accepted.fan_id) is False
+        assert await self.withdraw(accepted.fan_id) == "late"
+        assert await self.withdraw(accepted.fan_id) is None
         assert await look("a") == [("late", None, "")]
 
-    async def test_not_after_somebody_was_told(self, tx_db: Transaction) -> None:
+    async def test_not_after_somebody_was_told_unless_all_of_them_had_gone(self, tx_db: Transaction) -> None:
         (accepted,) = await accept(arrival("a", await make_account()))
-        assert await look("a") == [("answered", ANSWER, "")]
-        assert await self.withdraw(accepted.fan_id, hold=[ANSWER]) is False
-        assert await look("a") == [("answered", ANSWER, "")]
+        for _ in range(2):
+            assert await look("a") == [("answered", ANSWER, "")]
+        await repetitions.untold(key=key_of("push", "a"))
+        assert await self.withdraw(accepted.fan_id, hold=[ANSWER]) is None
+        assert await value("SELECT state FROM push") == "answered"
         assert await count("held_reply") == 0
+        await repetitions.untold(key=key_of("push", "a"))
+        assert await self.withdraw(accepted.fan_id) == "late"
 
     async def test_not_while_it_is_worked_on(self, tx_db: Transaction) -> None:
         running = await accept_running(await make_account(), "a")
         assert await look("a") == [("running", None, "")]
-        assert await self.withdraw(running.fan_id) is False
+        assert await self.withdraw(running.fan_id) is None
+
+    async def test_what_failed_stays_so_for_its_reason(self, tx_db: Transaction) -> None:
+        running = await accept_running(await make_account(), "a")
+        assert await finish("a", running.fan_id, state="failed", reason="handler:KeyError")
+        assert await self.withdraw(running.fan_id, reason="no_capability") == "failed"
+        assert await look("a") == [("failed", None, "handler:KeyError")]
 
     async def test_what_may_not_be_sent_waits(self, tx_db: Transaction) -> None:
         (accepted,) = await accept(arrival("a", await make_account()))
         assert accepted.fan_id is not None
-        assert await self.withdraw(accepted.fan_id, reason="no_capability", hold=[ANSWER]) is True
-        assert await look("a") == [("late", None, "no_capability")]
+        assert await self.withdraw(accepted.fan_id, reason="busy", hold=[ANSWER]) == "late"
+        assert await look("a") == [("late", None, "busy")]
         assert [held.reply for held in await pushes.held_for(accepted.fan_id, at(10))] == [ANSWER]
 
     async def test_both_at_once_at_two_machines(self, db: TortoiseContext) -> None:
@@ -484,4 +494,4 @@ class TestWithdraw:
                 key=key_of("push", n), fan_id=accepted.fan_id, state="late", reason="", hold=[], now=at(9)
             )
             told, taken = await asyncio.gather(look(n), taking)
-            assert (told, taken) in [([("answered", ANSWER, "")], False), ([("late", None, "")], True)]
+            assert (told, taken) in [([("answered", ANSWER, "")], None), ([("late", None, "")], "late")]

@@ -99,7 +99,7 @@ async def test_a_batch_survives_its_workers(db: TortoiseContext, fensi: Fensi, w
     async def quiet() -> bool:
         return not await fetch("SELECT 1 FROM pgqueuer WHERE entrypoint = $1", batches.JOB)
 
-    await until(quiet, what="the jobs are struck off")
+    await until(quiet, WAIT, "the jobs are struck off")
 
 
 async def told(kind: str) -> dict[int, int]:
