@@ -51,7 +51,7 @@ class Profiles:
             accounts = {
                 account.id: account
                 for account in self._accounts().values()
-                if account.kind != "miniprogram" and self._resting.get(account.id, now) <= now
+                if _may_ask(account) and self._resting.get(account.id, now) <= now
             }
             claimed = await lookups.claim(list(accounts), now=now, lease_until=now + LEASE, each=BATCH)
             if not claimed:
@@ -63,23 +63,33 @@ class Profiles:
     async def _ask(self, account: AccountView, claimed: Sequence[Lookup]) -> int:
         client = self._clients.for_account(Sender(account.id, account.kind, account.appid, account.secret))
         try:
-            known = {info["openid"]: info for info in await _info(client, [lookup.openid for lookup in claimed])}
-            answered = [await self._learn(lookup, known.get(lookup.openid, {})) for lookup in claimed]
+            infos = await _info(client, [lookup.openid for lookup in claimed])
         except Exception as error:  # noqa: BLE001  # one account's trouble, whatever it is, is no other's
             self._resting[account.id] = self._clock.now() + LEASE
             log.warning("fans not asked about", account=account.id, error=describe(error))
             return 0
-        return sum(answered)
+        known = {info.get("openid"): info for info in infos}
+        return sum([await self._learn(lookup, known.get(lookup.openid, {})) for lookup in claimed])
 
     async def _learn(self, lookup: Lookup, info: Mapping[str, Any]) -> bool:
         """Take what user/info says of a fan; nothing, for one who does not follow, or an openid WeChat does not know.
 
         That somebody follows no more is no news: we hear it by its own push, and this answer may lag behind a follow.
+        An answer that cannot be taken keeps nobody else from theirs; it is asked for again when the claim ends.
         """
-        since = datetime.fromtimestamp(int(info.get("subscribe_time", 0)), UTC) if info.get("subscribe") else None
-        return await lookups.answer(
-            lookup, following_since=since, unionid=info.get("unionid") or None, now=self._clock.now()
-        )
+        try:
+            since = datetime.fromtimestamp(int(info.get("subscribe_time") or 0), UTC) if info.get("subscribe") else None
+            return await lookups.answer(
+                lookup, following_since=since, unionid=info.get("unionid") or None, now=self._clock.now()
+            )
+        except Exception as error:  # noqa: BLE001  # as said
+            log.warning("what is known of a fan not taken", fan=lookup.fan_id, error=describe(error))
+            return False
+
+
+def _may_ask(account: AccountView) -> bool:
+    """Say whether the platform tells an account who its fans are: not an unverified subscription account."""
+    return account.kind == "service" or (account.kind == "subscription" and account.verified)
 
 
 async def _info(client: WeChatClient, openids: Sequence[str]) -> list[dict[str, Any]]:

@@ -183,6 +183,23 @@ async def test_an_openid_that_wechat_does_not_know_is_in_nobodys_way(shop: Shop)
     assert [(await shop.known(one)).following for one in (stranger, thread.openid)] == [False, True]
 
 
+async def test_an_answer_that_cannot_be_taken_is_in_nobodys_way(shop: Shop) -> None:
+    phones = [shop.mini.phone() for _ in range(3)]
+    phones[1].fan.unionid = "u" * 65  # longer than any
+    threads = [shop.follower(phone) for phone in phones]
+    for thread in threads:
+        await shop.writes(thread.openid)
+    assert (await shop.worker().ask(), await due()) == (2, 1)
+    assert [(await shop.known(thread.openid)).following for thread in threads] == [True, False, True]
+
+
+async def test_an_account_that_may_not_ask_does_not(shop: Shop) -> None:
+    account = await shop.mini.house.account("subscription", verified=False)
+    await shop.mini.server.refresh()
+    assert (await account.text("oFan", "你好").to(shop.mini.server)).status == 200
+    assert (await shop.worker().ask(), await due(), shop.calls()) == (0, 1, 0)
+
+
 async def test_an_answer_about_somebody_who_was_erased_meanwhile_changes_nothing(shop: Shop) -> None:
     phone = await shop.mini.member()
     thread = shop.follower(phone)
