@@ -130,7 +130,7 @@ async def fan_panel(call: Call, conversation_id: int) -> FanPanel:
         birthday=profile.birthday,
         location=profile.location,
         following=None if fan["kind"] == "miniprogram" else row.following,
-        since=fan["created_at"],
+        since=fan["since"],
         follow_count=fan["follow_count"],
         channel=fan["channel"],
         points=held.points.balance - held.points.debt,
@@ -190,7 +190,8 @@ def _tagged(action: str, row: InboxRow, brand_id: int, tag: str) -> Entry:
 
 
 _FAN = """
-SELECT a.kind, f.follow_count, f.created_at, coalesce(m.merged_into_id, m.id) AS person_id, c.name AS channel
+SELECT a.kind, f.follow_count, coalesce(CASE WHEN f.following THEN f.follow_changed_at END, f.created_at) AS since,
+       coalesce(m.merged_into_id, m.id) AS person_id, c.name AS channel
 FROM fan f JOIN member m ON m.id = f.member_id JOIN account a ON a.id = f.account_id
 LEFT JOIN LATERAL (
     SELECT c.name FROM event e JOIN channel c ON c.account_id = f.account_id AND c.scene = e.payload->>'scene'
