@@ -200,7 +200,7 @@ class Engine:
             finished = Finished("taken_over", None)
         finally:
             job.finishing = False
-        if job.unheard and finished.state != "late":
+        if job.unheard:
             self._send_unheard(job.message.kind, job.key, job.fan_id, finished, composed.purpose)
         else:
             metrics.PUSHES.labels(job.message.kind, finished.state).inc()
