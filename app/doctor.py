@@ -4,6 +4,7 @@ import difflib
 import os
 import secrets
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from app.services import Services, services, shared_state
 from app.settings import Settings, SettingsError, unknown_names
 from app.wechat import client_of, shown_menu
 from bot.signature import sign
-from gateways.wechat.errors import WeChatFailure
+from gateways.wechat.errors import ALERTS, WeChatError, WeChatFailure
 from kit import workdays
 from kit.chat import ModelFailure, Turn
 from kit.clock import SystemClock, natural_day
@@ -26,7 +27,7 @@ from scrm import db
 from scrm.accounts.service import AccountView
 from scrm.menus import service as menus
 from scrm.migrate import pending
-from scrm.outreach.service import oldest_pending
+from scrm.outreach.queries import Stuck, oldest_pending, stuck
 
 # A worker takes what is due within a second.
 WAITING_SECONDS = 60.0
@@ -69,8 +70,9 @@ async def examine(settings: Settings, url: str | None, trouble: str = "") -> lis
             found.append(await _clock(opened))
             if not settings.demo and (logins := await demo_staff.still_open()):
                 found.append(Finding(False, demo_staff.complaint(logins)))
-            found.append(await _outbox(opened))
-            found += await _accounts(settings, opened)
+            held = await stuck(ALERTS, now=opened.clock.now())
+            found.append(await _outbox(opened, held))
+            found += await _accounts(settings, opened, held)
     except UnsealError:
         found.append(
             Finding(False, "FENSI_SECRET_KEY is not the one the accounts were added with: their secrets stay shut")
@@ -138,8 +140,9 @@ async def _clock(opened: Services) -> Finding:
     return Finding(fine, "the clocks agree" if fine else f"this machine's clock is {skew:+.1f} s off the database's")
 
 
-async def _outbox(opened: Services) -> Finding:
-    waiting = await oldest_pending(opened.clock.now())
+async def _outbox(opened: Services, held: Mapping[int, Stuck]) -> Finding:
+    # Those that wait for somebody to act are told with their accounts.
+    waiting = await oldest_pending(opened.clock.now(), without=held)
     if waiting < WAITING_SECONDS:
         return Finding(True, "no message waits longer than it should")
     return Finding(False, f"a message is due for {_span(waiting)}; no worker seems to run: `fensi worker`")
@@ -184,7 +187,7 @@ async def _model(settings: Settings) -> Finding:
         return Finding(True, f"the language model {model.name} answers")
 
 
-async def _accounts(settings: Settings, opened: Services) -> list[Finding]:
+async def _accounts(settings: Settings, opened: Services, held: Mapping[int, Stuck]) -> list[Finding]:
     accounts = opened.directory.accounts()
     found = [
         Finding(False, f"account {account_id}: sealed with another FENSI_SECRET_KEY; it is not served")
@@ -194,6 +197,10 @@ async def _accounts(settings: Settings, opened: Services) -> list[Finding]:
         return [Finding(False, "no accounts yet: `fensi accounts add --help`")]
     for account in accounts.values():
         name = f"account {account.id} “{account.name}”"
+        if (stuck_here := held.get(account.id)) is not None:
+            messages = "a message waits" if stuck_here.waiting == 1 else f"{stuck_here.waiting} messages wait"
+            said = f"{messages} until somebody acts: WeChat refuses with {stuck_here.code}"
+            found.append(Finding(False, f"{name}: {said}"))
         try:
             await client_of(opened, account.id).token()
         except WeChatFailure as failure:
@@ -202,7 +209,7 @@ async def _accounts(settings: Settings, opened: Services) -> list[Finding]:
         found.append(Finding(True, f"{name}: WeChat's API answers"))
         found.append(await _callback(settings, account, name))
         if account.kind != "miniprogram":
-            found.append(await _menu(opened, account.id, name))
+            found.append(await _menu(opened, account, name))
     return found
 
 
@@ -224,11 +231,16 @@ async def _callback(settings: Settings, account: AccountView, name: str) -> Find
     return Finding(False, f"{name}: callback {url} {said}")
 
 
-async def _menu(opened: Services, account_id: int, name: str) -> Finding:
-    wanted = await menus.wanted(account_id)
+async def _menu(opened: Services, account: AccountView, name: str) -> Finding:
+    wanted = await menus.wanted(account.id)
     try:
-        shown = await shown_menu(opened, account_id)
+        shown = await shown_menu(opened, account.id)
     except WeChatFailure as failure:
+        if _has_no_menu(account, failure):
+            said = f"{name}: an unverified subscription account has no menu by API"
+            if wanted is None:
+                return Finding(True, f"{said}; it is made at mp.weixin.qq.com")
+            return Finding(False, f"{said}: the one defined here cannot be published")
         return Finding(False, f"{name}: the menu cannot be read: {failure}")
     if wanted is None:
         # Nothing wrong: it may well be made at mp.weixin.qq.com.
@@ -236,3 +248,8 @@ async def _menu(opened: Services, account_id: int, name: str) -> Finding:
     if differences := menus.differences(wanted, shown):
         return Finding(False, f"{name}: the menu on phones differs: {'；'.join(differences[:5])}")
     return Finding(True, f"{name}: the menu on phones is ours")
+
+
+def _has_no_menu(account: AccountView, failure: WeChatFailure) -> bool:
+    unverified = account.kind == "subscription" and not account.verified
+    return unverified and isinstance(failure, WeChatError) and failure.errcode == 48001

@@ -26,7 +26,7 @@ from kit.state import StateUnavailable
 from scrm import db
 from scrm.errors import Unavailable
 from scrm.migrate import ensure_months, pending
-from scrm.outreach.service import oldest_pending
+from scrm.outreach.queries import oldest_pending
 from web import metrics
 from web.addresses import PROXIES
 from web.pages import single_page

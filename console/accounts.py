@@ -7,15 +7,31 @@ from pydantic import BaseModel
 
 from console.surface import SURFACE, BrandPage, Call
 from gateways.wechat.client import WeChatClient
-from gateways.wechat.errors import WeChatError, WeChatFailure
+from gateways.wechat.errors import ALERTS, WeChatError, WeChatFailure
 from kit.delivery import Sender
 from kit.state import StateUnavailable
 from scrm.accounts import queries
 from scrm.accounts.queries import AccountHealth
 from scrm.errors import NotFound
+from scrm.outreach.queries import Stuck, stuck
 from web.shapes import Moment
 
 READ = "accounts.read"
+# What WeChat's refusals ask of whoever looks after the account (gateways.wechat.errors.ALERTS).
+MENDS = {
+    40013: "AppID 不正确",
+    40125: "AppSecret 不正确",
+    40164: "服务器 IP 不在白名单内",
+    40243: "AppSecret 已被冻结",
+    48001: "没有客服消息接口的权限，请核对认证状态",
+    48004: "接口被封禁",
+    50004: "账号被禁止使用接口",
+    50007: "账号已被冻结",
+    61004: "服务器 IP 不在白名单内",
+    89503: "此 IP 的调用需要管理员确认",
+    89506: "管理员拒绝了此 IP 的调用",
+    89507: "管理员拒绝了此 IP 的调用",
+}
 
 
 class Trouble(BaseModel):
@@ -81,7 +97,8 @@ class Checked(BaseModel):
 async def account_list(call: Call, query: AccountQuery) -> AccountList:
     """公众号与小程序的运行状况."""
     found = await queries.health(brands=call.within(query.brand), now=call.now)
-    return AccountList(items=[await _item(call, one) for one in found])
+    waiting = await stuck(ALERTS, now=call.now)
+    return AccountList(items=[await _item(call, one, waiting.get(one.id)) for one in found])
 
 
 @SURFACE.get("/accounts/pushes", permission=READ)
@@ -109,7 +126,7 @@ async def check_account(call: Call, account_id: int) -> Checked:
     return Checked(fine=True, text="微信接口正常，已取得访问凭证")
 
 
-async def _item(call: Call, one: AccountHealth) -> AccountItem:
+async def _item(call: Call, one: AccountHealth, held: Stuck | None) -> AccountItem:
     return AccountItem.model_validate(
         {
             "id": one.id,
@@ -127,7 +144,7 @@ async def _item(call: Call, one: AccountHealth) -> AccountItem:
             "pushes": one.pushes,
             "failed": one.failed,
             "malformed": one.malformed,
-            "troubles": list(_troubles(call, one)),
+            "troubles": _troubles(call, one, held),
         }
     )
 
@@ -146,12 +163,15 @@ def _client(call: Call, account_id: int) -> WeChatClient | None:
     return call.parts.clients.for_account(Sender(account.id, account.kind, account.appid, account.secret))
 
 
-def _troubles(call: Call, one: AccountHealth) -> list[Trouble]:
+def _troubles(call: Call, one: AccountHealth, held: Stuck | None) -> list[Trouble]:
     found = []
     if one.id in call.parts.directory.shut:
         found.append(("error", "密钥无法解开：FENSI_SECRET_KEY 与添加时不同，推送不会被处理"))
     if not one.enabled:
         found.append(("warning", "账号已停用，不再接收推送"))
+    if held is not None:
+        why = f"错误码 {held.code}" + (f"，{MENDS[held.code]}" if held.code in MENDS else "")
+        found.append(("error", f"微信拒绝发送客服消息（{why}）：{held.waiting} 条消息在等待，处理后会自动继续发送"))
     if one.last_push_at is None and one.enabled and one.kind != "miniprogram":
         found.append(("warning", "24 小时内没有收到推送，请核对公众平台的服务器配置"))
     if one.failed:

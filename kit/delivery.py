@@ -23,6 +23,8 @@ class Delivery:
     detail: str = ""
     retry_after: float | None = None  # seconds
     platform_id: str | None = None
+    # It is the account that has to wait, not the message: trying in vain says nothing against trying soon again.
+    whole_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,29 +163,19 @@ class OutboxWorker:
         """Take a place for a message; without one give it back or end it, and return the word for the observer."""
         account = self._accounts().get(message.account_id)
         if account is None:
-            return await self._unserved(message)
+            # Added a moment ago, or its secrets do not open now: it may be served again.
+            return await self._without_place(message, UNSERVED_SECONDS)
         sender = Sender(account.id, account.kind, account.appid, account.secret)
         pause = await self._messenger.admit(sender)
-        if pause <= 0:
-            return sender
-        self._pause(message.account_id, pause)
+        return sender if pause <= 0 else await self._without_place(message, pause)
+
+    async def _without_place(self, message: Outgoing, pause: float) -> str:
+        """Give a message back and leave its account alone for some seconds, unless its time is over by now."""
         with suppress(Unavailable):  # then the claim runs out by itself
-            await outreach.put_back(message_id=message.id)
-        return "no_place"
-
-    async def _unserved(self, message: Outgoing) -> str:
-        """Ask the gate about a message whose account we do not serve: it may be disabled, or its time may be over.
-
-        An account that was added a moment ago, or whose secrets do not open now, may be served again.
-        """
-        with suppress(Unavailable):  # same
             if await outreach.refuse_or_put_back(message_id=message.id, now=self._clock.now()) is not None:
                 return "gate"
-        self._pause(message.account_id, UNSERVED_SECONDS)
+        self._paused[message.account_id] = monotonic() + min(pause, LONGEST_PAUSE)
         return "no_place"
-
-    def _pause(self, account_id: int, seconds: float) -> None:
-        self._paused[account_id] = monotonic() + min(seconds, LONGEST_PAUSE)
 
     async def _deliver(self, message: Outgoing) -> None:
         began = monotonic()
@@ -254,7 +244,7 @@ def spaced(delivery: Delivery, attempt: int) -> Delivery:
 
     Nothing but time ends them: when the fan's window closes, the gate refuses the message with that reason.
     """
-    if delivery.outcome is not Outcome.RETRY:
+    if delivery.outcome is not Outcome.RETRY or delivery.whole_account:
         return delivery
     return replace(delivery, retry_after=max(delivery.retry_after or 0.0, min(float(2**attempt), LONGEST_RETRY)))
 

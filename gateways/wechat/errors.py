@@ -70,7 +70,7 @@ class Action(StrEnum):
     QUOTA_DAY = "quota_day"  # nothing more of this API until midnight in Shanghai
     QUOTA_MINUTE = "quota_minute"  # slow down for a minute
     WINDOW_CLOSED = "window_closed"  # until the fan's next action
-    ALERT = "alert"  # credentials, permission, ban: a person must act
+    ALERT = "alert"  # credentials, permission, ban: nothing goes for this account until a person acts
     CONTENT = "content"  # this content is never accepted
     ALREADY_DONE = "already_done"  # a repetition of something that was executed before
     FATAL = "fatal"  # anything else: a bug of ours or an errcode we do not know
@@ -97,6 +97,7 @@ _POLICY: dict[Action, tuple[int, ...]] = {
     Action.ALREADY_DONE: (45065,),
 }  # fmt: skip
 _ACTIONS = {errcode: action for action, errcodes in _POLICY.items() for errcode in errcodes}
+ALERTS = frozenset(_POLICY[Action.ALERT])
 
 
 def policy(errcode: int) -> Action:

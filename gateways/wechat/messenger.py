@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 PASSING = 5.0  # seconds until a retry after passing trouble
 MINUTE = 60.0
+MENDING = 30.0  # seconds until an account is tried again that waits for somebody to act
 ALERT_AGAIN = timedelta(minutes=10)
 
 _OUTCOMES = {
@@ -29,18 +30,21 @@ _OUTCOMES = {
     Action.QUOTA_MINUTE: Outcome.RETRY,
     Action.USER_REFUSED: Outcome.REFUSED,
     Action.WINDOW_CLOSED: Outcome.REFUSED,
-    Action.ALERT: Outcome.FAILED,
+    Action.ALERT: Outcome.RETRY,
     Action.CONTENT: Outcome.FAILED,
     Action.FATAL: Outcome.FAILED,
     Action.ALREADY_DONE: Outcome.SENT,
 }
+# After these nobody sends for the account for a while.
+_STOPPING = frozenset({Action.QUOTA_DAY, Action.QUOTA_MINUTE, Action.ALERT})
 
 
 class WeChatMessenger:
     """Satisfies `scrm.outreach.ports.Messenger`.
 
     `rate` messages a second per account on average and `burst` at once, over all processes; `admit` waits up
-    to `patience` seconds for a place and says how long beyond that.
+    to `patience` seconds for a place and says how long beyond that. `mending` is how long an account rests after a
+    refusal that only a person can mend, seconds.
     """
 
     def __init__(
@@ -50,12 +54,14 @@ class WeChatMessenger:
         rate: float = 50.0,
         burst: int = 50,
         patience: float = 2.0,
+        mending: float = MENDING,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._clients = clients
         self._rate = rate
         self._burst = burst
         self._patience = patience
+        self._mending = mending
         self._sleep = sleep
         self._quiet_until: dict[tuple[int, int], datetime] = {}  # by account and errcode
         self._alone = MemoryState()  # keeps this process to the rate while the shared state is away
@@ -63,7 +69,8 @@ class WeChatMessenger:
     async def admit(self, sender: Sender) -> float:
         """Take a place under the account's rate, waiting for it a little; else return the seconds until one is free.
 
-        While a quota is spent that is until its end: a minute, or midnight in Shanghai.
+        While a quota is spent that is until its end: a minute, or midnight in Shanghai. While somebody has to mend the
+        account, it is until the next try.
         """
         try:
             return await self._admit(self._clients.state, sender)
@@ -100,10 +107,10 @@ class WeChatMessenger:
         if action is Action.QUOTA_DAY:
             retry_after = until_midnight(self._clients.clock.now())
         elif outcome is Outcome.RETRY:
-            retry_after = PASSING if action is Action.RETRY_LATER else MINUTE
-        if retry_after is not None and action in (Action.QUOTA_DAY, Action.QUOTA_MINUTE):
+            retry_after = {Action.RETRY_LATER: PASSING, Action.ALERT: self._mending}.get(action, MINUTE)
+        if retry_after is not None and action in _STOPPING:
             await self._stop(sender, retry_after)
-        return Delivery(outcome, error.errcode, error.errmsg, retry_after)
+        return Delivery(outcome, error.errcode, error.errmsg, retry_after, whole_account=action is Action.ALERT)
 
     def _alert(self, sender: Sender, errcode: int) -> None:
         """Call somebody to act, in the log of each process only now and then: messages may come in thousands."""

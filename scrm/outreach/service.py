@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from scrm import db
 from scrm.db import Connection, Transaction, command
 from scrm.errors import NotFound
 from scrm.events.kinds import Appended
@@ -203,24 +202,17 @@ async def claim(
 
 
 @command
-async def put_back(tx: Transaction, *, message_id: int) -> None:
-    """Give a claim back: the message is pending as before, in its place, and no attempt was made."""
-    await _put_back(tx.connection, message_id)
-
-
-@command
 async def refuse_or_put_back(tx: Transaction, *, message_id: int, now: datetime) -> str | None:
-    """Give a claim back, unless the gate refuses the message by now: then it ends, and the reason is returned."""
+    """Give a claim back, unless the gate refuses the message by now: then it ends, and the reason is returned.
+
+    What is given back is pending as before, in its place, and no attempt was made.
+    """
     reason = await _refused(tx.connection, message_id, now)
     if reason is None:
-        await _put_back(tx.connection, message_id)
+        await tx.connection.execute(
+            "UPDATE outbox SET state = 'pending', lease_until = NULL WHERE id = $1 AND state = 'claimed'", message_id
+        )
     return reason
-
-
-async def _put_back(raw: Connection, message_id: int) -> None:
-    await raw.execute(
-        "UPDATE outbox SET state = 'pending', lease_until = NULL WHERE id = $1 AND state = 'claimed'", message_id
-    )
 
 
 async def _refused(raw: Connection, message_id: int, now: datetime) -> str | None:
@@ -362,9 +354,3 @@ async def reported(raw: Connection, events: Sequence[Appended]) -> None:
             str(event.payload.get("msg_id") or ""),
             str(event.payload.get("status") or "")[:256],
         )
-
-
-async def oldest_pending(now: datetime) -> float:
-    """Return for how many seconds the oldest due message has been waiting; 0.0 when none is."""
-    rows = await db.fetch("SELECT min(due_at) AS at FROM outbox WHERE state = 'pending' AND due_at <= $1", now)
-    return (now - rows[0]["at"]).total_seconds() if rows[0]["at"] else 0.0

@@ -14,8 +14,10 @@ from aiohttp.test_utils import TestServer
 import console
 from app.server import listening
 from kit.clock import ManualClock
+from kit.ids import key_of
 from scrm import db as scrm_db
 from scrm.accounts.models import Account as AccountRow
+from scrm.outreach import service as outreach
 from scrm.staff import lockout, sessions
 from simulator import world as sim
 from simulator.clock import Clock
@@ -23,7 +25,7 @@ from simulator.testing import running
 from tests.bot.house import AES_KEY, TOKEN, House
 from tests.bot.platform import Account
 from tests.console.conftest import Browser, Office, open_office
-from tests.factories import make_account
+from tests.factories import make_account, make_follower
 from web.addresses import Proxies
 
 
@@ -99,6 +101,28 @@ async def test_the_last_day_of_an_account(connected: tuple[Office, sim.World]) -
     assert "appsecret" not in text
     assert TOKEN not in text
     assert AES_KEY not in text
+
+
+async def test_messages_that_wait_for_somebody_to_act(connected: tuple[Office, sim.World]) -> None:
+    office, _ = connected
+    boss = await office.signed_in()
+    account, now = await AccountRow.all().first(), office.clock.now()
+    assert account is not None
+    await pushed(office, account.id, "answered", 1)
+    fan = await make_follower(account.id, now)
+    for n in range(2):
+        body = {"msgtype": "text", "text": {"content": "您好"}}
+        assert (await outreach.say(key=key_of(n), fan_id=fan.id, body=body, purpose="service", now=now)).allowed
+    assert await troubles(boss) == []
+    tried = "UPDATE outbox SET code = $1, attempts = 1, due_at = $2 WHERE id = (SELECT min(id) FROM outbox)"
+    await office.rows(tried, 40125, now + timedelta(seconds=30))
+    said = "微信拒绝发送客服消息（错误码 40125，AppSecret 不正确）：2 条消息在等待，处理后会自动继续发送"
+    assert await troubles(boss) == [("error", said)]
+    await office.rows(tried, 43107, now + timedelta(seconds=30))
+    said = "微信拒绝发送客服消息（错误码 43107）：2 条消息在等待，处理后会自动继续发送"
+    assert await troubles(boss) == [("error", said)]
+    await office.rows(tried, 45011, now + timedelta(seconds=30))
+    assert await troubles(boss) == []
 
 
 async def test_whether_wechat_answers(connected: tuple[Office, sim.World]) -> None:

@@ -17,6 +17,7 @@ from scrm.errors import NotFound
 from scrm.members.queries import FanView
 from scrm.outreach import service as outreach
 from scrm.outreach.gate import Verdict
+from scrm.outreach.queries import Stuck, oldest_pending, stuck
 from scrm.outreach.service import Outgoing
 from tests.db.door import BODY, claim, say, settle, start, states, talking
 from tests.factories import CLICK, TEXT, UNFOLLOW, at, happens, make_account, make_fan, make_follower, value
@@ -199,10 +200,28 @@ class TestClaim:
 
     async def test_waiting_is_measured(self, tx_db: Transaction) -> None:
         fan = await talking(await make_account())
-        assert await outreach.oldest_pending(at(100)) == 0.0
+        assert await oldest_pending(at(100)) == 0.0
         await say(fan, "a", at(10))
         await say(fan, "later", at(10), due_at=at(1000))
-        assert await outreach.oldest_pending(at(100)) == 90.0
+        assert await oldest_pending(at(100)) == 90.0
+        assert await oldest_pending(at(100), without=[fan.account_id]) == 0.0
+
+    async def test_accounts_that_wait_for_somebody_are_told_with_the_latest_refusal(self, tx_db: Transaction) -> None:
+        account, other = await make_account(), await make_account()
+        first, second, third = [await talking(each) for each in (account, account, other)]
+        for fan in (first, second, third):
+            await say(fan, fan.id)
+        await say(first, "behind", at(3))
+        await say(second, "planned", at(3), due_at=at(500))
+        for item, now, code in zip(await claim(2), (2, 4, 6), (40164, 40125, 45011), strict=True):
+            await start(item, now=now)
+            await settle(item, Outcome.RETRY, now, code=code, retry_after=30)
+        assert await stuck({40125, 40164}, now=at(20)) == {account: Stuck(account, 40125, 3)}
+        assert await stuck({40164}, now=at(20)) == {account: Stuck(account, 40164, 3)}
+        assert await stuck({45009}, now=at(20)) == {}
+        assert await stuck({40125}, now=at(34 + 299)) == {account: Stuck(account, 40125, 3)}
+        # Nobody has tried for long: no worker runs, which is another trouble.
+        assert await stuck({40125}, now=at(34 + 300)) == {}
 
 
 class TestSending:

@@ -16,17 +16,19 @@ from app.services import services
 from app.settings import Settings
 from app.wechat import create_code, menu_differences, publish_menu
 from kit.clock import SystemClock
-from kit.delivery import Outcome, Sender
+from kit.delivery import Sender
 from kit.ids import key_of
 from kit.seal import Sealer
+from scrm.accounts.models import Account
 from scrm.accounts.service import add
 from scrm.channels.models import Channel
+from scrm.db import transaction
 from scrm.errors import Conflict
 from scrm.menus import service as menus
 from scrm.outreach import service as outreach
 from simulator.server import SimulatorServer
 from simulator.testing import running
-from simulator.world import Account
+from simulator.world import Account as AtWeChat
 from tests.bot.metered import counted
 from tests.conftest import free_port
 from tests.factories import TEXT, happens, make_follower
@@ -44,7 +46,7 @@ class Clinic:
     url: str
     wechat: SimulatorServer
     account_id: int
-    at_wechat: Account
+    at_wechat: AtWeChat
 
     async def complaints(self, **changes: object) -> list[str]:
         """Return what is not fine, but for the pages and the callback, which need a set-up and a server."""
@@ -126,14 +128,41 @@ async def test_a_wrong_secret_names_the_account(clinic: Clinic) -> None:
     assert "s3cr3t0fours" not in line
 
 
-async def test_messages_that_a_wrong_secret_fails_are_counted_by_account(clinic: Clinic) -> None:
-    sender = Sender(clinic.account_id, "service", "wx1", "not the secret")
+async def test_messages_that_a_wrong_secret_stops_are_counted_by_account_and_told(clinic: Clinic) -> None:
+    now = SystemClock().now()
+    fan = await make_follower(clinic.account_id, now - timedelta(hours=3))
+    await happens(fan, TEXT, now - timedelta(hours=3))
+    body = {"msgtype": "text", "text": {"content": "您好"}}
+    for n in range(2):
+        await outreach.say(key=key_of(n), fan_id=fan.id, body=body, purpose="answer", now=now - timedelta(hours=1))
+    clinic.at_wechat.secret = "changed at the platform"
+    sender = Sender(clinic.account_id, "service", "wx1", "s3cr3t0fours")
+    (message,) = await outreach.claim(now=now, lease_until=now + timedelta(minutes=1))
     async with (
         services(clinic.settings, clinic.url) as opened,
         counted("fensi_wechat_alerts_total", by=1, account=str(clinic.account_id), errcode="40125"),
     ):
-        delivery = await opened.messenger.deliver(sender, "o" * 28, {"msgtype": "text", "text": {"content": "您好"}})
-    assert (delivery.outcome, delivery.code) == (Outcome.FAILED, 40125)
+        delivery = await opened.messenger.deliver(sender, "o" * 28, body)
+        async with transaction() as tx:
+            await outreach.start_sending(tx.connection, [(message.id, now, now + timedelta(minutes=1))])
+            await outreach.settle(tx.connection, [(message.id, delivery, now)])
+    waiting, token = await clinic.complaints()
+    assert waiting == f"{clinic.name}: 2 messages wait until somebody acts: WeChat refuses with 40125"
+    assert token.startswith(f"{clinic.name}: no access token from {clinic.wechat.url}: errcode 40125")
+
+
+async def test_an_account_that_has_no_menu_by_api_is_told_so_in_words(clinic: Clinic) -> None:
+    clinic.at_wechat.kind, clinic.at_wechat.verified = "subscription", False
+    await Account.filter(id=clinic.account_id).update(kind="subscription", verified=False)
+    said = f"{clinic.name}: an unverified subscription account has no menu by API"
+    assert await clinic.line("menu") == f"{said}; it is made at mp.weixin.qq.com"
+    assert await clinic.complaints() == []
+    await menus.define(account_id=clinic.account_id, buttons=MENU, now=SystemClock().now())
+    assert await clinic.complaints() == [f"{said}: the one defined here cannot be published"]
+    # Of a service account it is an errcode, for that has one.
+    await Account.filter(id=clinic.account_id).update(kind="service")
+    (line,) = await clinic.complaints()
+    assert line.startswith(f"{clinic.name}: the menu cannot be read: errcode 48001")
 
 
 async def test_an_answer_without_a_token_is_a_sentence(clinic: Clinic) -> None:

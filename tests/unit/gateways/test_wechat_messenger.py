@@ -70,16 +70,16 @@ class TestWithTheSimulator:
         stranger = await messenger.deliver(sender_of(account), OPENID, TEXT)
         assert (stranger.outcome, stranger.code) == (Outcome.REFUSED, 40003)
 
-    async def test_failures_that_a_person_must_mend(
+    async def test_refusals_that_a_person_must_mend(
         self, wechat: SimulatorServer, account: Account, fan: Thread, messenger: Messenger
     ) -> None:
         account.verified = False
         delivery = await messenger.deliver(sender_of(account), fan.openid, TEXT)
-        assert (delivery.outcome, delivery.code) == (Outcome.FAILED, 48001)
+        assert (delivery.outcome, delivery.code, delivery.retry_after) == (Outcome.RETRY, 48001, 30)
         account.secret = "renewed"
         wrong = Sender(2, "service", account.appid, "the old secret")
         delivery = await messenger.deliver(wrong, fan.openid, TEXT)
-        assert (delivery.outcome, delivery.code) == (Outcome.FAILED, 40125)
+        assert (delivery.outcome, delivery.code, delivery.whole_account) == (Outcome.RETRY, 40125, True)
         assert "the old secret" not in repr(delivery)
 
     async def test_a_spent_daily_quota_stops_the_api_until_midnight(
@@ -126,7 +126,6 @@ class TestWithOddServers:
             (40001, Outcome.RETRY, 60.0),
             (45065, Outcome.SENT, None),
             (45002, Outcome.FAILED, None),
-            (40164, Outcome.FAILED, None),
             (99999, Outcome.FAILED, None),
         ],
     )
@@ -176,6 +175,19 @@ class TestWithOddServers:
         clock.advance(seconds=15)
         assert [await one.admit(SENDER) for one in (here, there)] == [0, 0]
         assert odd.paths == [CUSTOM_SEND]
+
+    async def test_an_account_that_somebody_must_mend_rests_in_all_processes_and_is_tried_again(
+        self, odd: OddServer, make_clients: MakeClients, clock: ManualClock
+    ) -> None:
+        odd.answer = says({"errcode": 40164, "errmsg": "no"}, {"errcode": 0})
+        state = MemoryState()
+        here, there = [messenger_of(make_clients(odd.url, state)) for _ in range(2)]
+        assert await here.deliver(SENDER, OPENID, TEXT) == Delivery(Outcome.RETRY, 40164, "no", 30, whole_account=True)
+        assert [await one.admit(SENDER) for one in (here, there)] == [30, 30]
+        assert await here.admit(Sender(2, "service", "wx2", "s")) == 0
+        clock.advance(seconds=30)
+        assert [await one.admit(SENDER) for one in (here, there)] == [0, 0]
+        assert (await there.deliver(SENDER, OPENID, TEXT)).outcome is Outcome.SENT
 
     async def test_a_spent_minute_does_not_shorten_a_spent_day(
         self, odd: OddServer, make_clients: MakeClients, clock: ManualClock
