@@ -3,7 +3,8 @@
 from typing import Any
 
 from app.services import Services
-from gateways.wechat.errors import WeChatFailure
+from gateways.wechat.errors import Ambiguous, WeChatFailure
+from gateways.wechat.transport import field
 from kit.delivery import Sender
 from scrm.channels import service as channels
 from scrm.channels.models import Channel
@@ -34,9 +35,10 @@ async def create_code(opened: Services, *, account_id: int, scene: str, name: st
     body = {"action_name": "QR_LIMIT_STR_SCENE", "action_info": {"scene": {"scene_str": scene}}}
     try:
         code = await client.qrcode.create(body)
+        ticket, url = field(code, "ticket", str), field(code, "url", str)
     except WeChatFailure as error:
         raise Conflict(f"微信没有创建二维码：{error}", field="scene") from None
-    await channels.record_code(channel_id=channel.id, ticket=code["ticket"], url=code["url"])
+    await channels.record_code(channel_id=channel.id, ticket=ticket, url=url)
     return await Channel.get(id=channel.id)
 
 
@@ -49,7 +51,8 @@ async def publish_menu(opened: Services, *, account_id: int, buttons: object | N
     if wanted is None:
         raise NotFound("这个账号还没有菜单定义", field="account")
     try:
-        await client.menu.create({"button": wanted})
+        # Of what is no answer of WeChat's nobody knows that it was taken.
+        field(await client.menu.create({"button": wanted}), "errcode", int)
     except WeChatFailure as error:
         raise Conflict(f"微信没有接受菜单：{error}", field="button") from None
     await menus.record_published(account_id=account_id, now=opened.clock.now())
@@ -66,5 +69,17 @@ async def menu_differences(opened: Services, account_id: int) -> list[str]:
 async def shown_menu(opened: Services, account_id: int) -> list[dict[str, Any]]:
     """Return the buttons that phones show; raises WeChatFailure."""
     shown = await client_of(opened, account_id).menu.get_menu_info()
-    buttons: list[dict[str, Any]] = shown.get("selfmenu_info", {}).get("button", [])
-    return buttons if shown.get("is_menu_open") else []
+    if not field(shown, "is_menu_open", int):
+        return []
+    return _buttons(field(shown, "selfmenu_info", dict).get("button"))
+
+
+def _buttons(found: object) -> list[dict[str, Any]]:
+    """Return buttons as WeChat shows them; raises Ambiguous for what are none."""
+    if not isinstance(found, list) or not all(isinstance(button, dict) for button in found):
+        raise Ambiguous("the answer lacks the menu's buttons")
+    for button in found:
+        field(button, "name", str)
+        if children := button.get("sub_button"):
+            _buttons(children.get("list") if isinstance(children, dict) else children)
+    return found

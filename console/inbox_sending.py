@@ -10,6 +10,7 @@ from console.inbox import ANSWER, brand_of, opened
 from console.surface import SURFACE, Call
 from gateways.wechat.client import WeChatClient
 from gateways.wechat.errors import WeChatError, WeChatFailure
+from gateways.wechat.transport import field
 from kit.delivery import Sender
 from scrm.assistant import phrases
 from scrm.assistant.answering import Question
@@ -163,11 +164,12 @@ async def upload_image(call: Call, conversation_id: int, body: bytes) -> Uploade
     client = _client(call, row)
     try:
         kept = await client.media.upload("image", (f"picture.{kind[0]}", io.BytesIO(body), kind[1]))
+        media_id = field(kept, "media_id", str)
     except WeChatError as error:
         raise Conflict(f"微信拒绝了这张图片（错误码 {error.errcode}）", code="picture_refused") from None
     except WeChatFailure:
         raise Unavailable("图片没有传到微信，请重试") from None
-    return Uploaded(media_id=kept["media_id"])
+    return Uploaded(media_id=media_id)
 
 
 @SURFACE.get("/inbox/{conversation_id}/media", permission=ANSWER, network=True, errors=[*ERRORS, Unavailable])
@@ -181,6 +183,8 @@ async def picture(call: Call, conversation_id: int, query: MediaQuery) -> Pictur
         raise NotFound("图片已过期") from None
     except WeChatFailure:
         raise Unavailable("暂时取不到图片，请重试") from None
+    if not isinstance(data, bytes):  # JSON: somebody else's answer, or where a film is
+        raise Unavailable("暂时取不到图片，请重试")
     kind = next((kind for magic, kind in _PICTURES.items() if data.startswith(magic)), ("bin", ""))[1]
     if not kind:
         raise NotFound("不是可以查看的图片")

@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 
 from gateways.wechat.clients import WeChatClients
+from gateways.wechat.transport import field
 from kit.calendar_card import Card, NoFontError, draw
 from kit.clock import Clock
 from kit.delivery import Sender
@@ -55,6 +56,6 @@ async def send_card(
     sender = Sender(account.id, account.kind, account.appid, account.secret)
     file = ("calendar.png", io.BytesIO(picture), "image/png")
     uploaded: dict[str, Any] = await clients.for_account(sender).media.upload("image", file)
-    body = {"msgtype": "image", "image": {"media_id": uploaded["media_id"]}}
+    body = {"msgtype": "image", "image": {"media_id": field(uploaded, "media_id", str)}}
     key = key_of("checkins.card", asked)
     return (await outreach.say(key=key, fan_id=fan.id, body=body, purpose="answer", now=clock.now())).allowed

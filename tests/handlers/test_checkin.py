@@ -12,6 +12,7 @@ from bot.messages import TextMessage
 from bot.push_events import ClickEvent
 from bot.replies import TextReply
 from bot.router import NEEDS_WORK, Context, Dispatcher
+from gateways.wechat import Ambiguous
 from handlers import ROUTERS
 from kit.clock import ManualClock
 from kit.ids import key_of
@@ -97,7 +98,10 @@ async def test_the_calendar_and_a_mended_day(club: Scene, fan: ScriptedFan, cloc
 
 
 async def test_the_calendar_as_a_picture(club: Scene, fan: ScriptedFan) -> None:
-    """The handler asks, a worker draws, uploads and says it by the door out: once, however often the job runs."""
+    """The handler asks, a worker draws, uploads and says it by the door out: once, however often the job runs.
+
+    Also after an answer that holds no picture.
+    """
     at = club.at_wechat
     await fan.follow(at)
     await fan.text(at, "签到")
@@ -106,6 +110,10 @@ async def test_the_calendar_as_a_picture(club: Scene, fan: ScriptedFan) -> None:
     (job,) = await club.house.rows(jobs)
     asked = json.loads(job["payload"])
     mine = club.server.services
+    club.wechat.wechat.faults.add_api(path="/cgi-bin/media/upload", errcode=0)
+    work = send_card(asked["fan_id"], UUID(asked["asked"]), mine.clients, mine.directory.accounts, mine.clock)
+    with pytest.raises(Ambiguous, match="the answer lacks 'media_id'"):
+        await club.server.call(work)
     for _ in range(2):
         work = send_card(asked["fan_id"], UUID(asked["asked"]), mine.clients, mine.directory.accounts, mine.clock)
         assert await club.server.call(work)

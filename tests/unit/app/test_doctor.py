@@ -25,6 +25,7 @@ from scrm.channels.models import Channel
 from scrm.db import transaction
 from scrm.errors import Conflict
 from scrm.menus import service as menus
+from scrm.menus.models import Menu
 from scrm.outreach import service as outreach
 from simulator.server import SimulatorServer
 from simulator.testing import running
@@ -119,6 +120,58 @@ async def test_a_channels_code_is_made_once_the_platform_agrees(clinic: Clinic) 
         with pytest.raises(Conflict, match="这个场景值已被使用"):
             await make()
     assert len(clinic.wechat.world.qrcodes) == 1
+
+
+async def test_answers_that_lack_what_they_must_have_are_sentences(clinic: Clinic) -> None:
+    """WeChat's, or of something between us and it: `errcode` 0 and nothing else."""
+    add_fault = clinic.wechat.wechat.faults.add_api
+    async with services(clinic.settings, clinic.url) as opened:
+
+        async def make() -> Channel:
+            return await create_code(opened, account_id=clinic.account_id, scene="store-8", name="八号店")
+
+        add_fault(path="/cgi-bin/qrcode/create", errcode=0)
+        with pytest.raises(Conflict, match=r"^微信没有创建二维码：the answer lacks 'ticket'$") as caught:
+            await make()
+        assert caught.value.field == "scene"
+        assert (await make()).ticket in clinic.wechat.world.qrcodes
+    add_fault(path="/cgi-bin/get_current_selfmenu_info", errcode=0)
+    said = f"{clinic.name}: the menu cannot be read: the answer lacks 'is_menu_open'"
+    assert await clinic.complaints() == [said]
+    assert await clinic.complaints() == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "lacks"),
+    [
+        ({"is_menu_open": 1}, "'selfmenu_info'"),
+        ({"is_menu_open": 1, "selfmenu_info": {"button": {}}}, "the menu's buttons"),
+        ({"is_menu_open": 1, "selfmenu_info": {"button": ["积分"]}}, "the menu's buttons"),
+        ({"is_menu_open": 1, "selfmenu_info": {"button": [{"type": "click"}]}}, "'name'"),
+        ({"is_menu_open": 1, "selfmenu_info": {"button": [{"name": "a", "sub_button": 7}]}}, "the menu's buttons"),
+    ],
+)
+async def test_a_menu_that_is_none_is_neither_shown_nor_published(
+    clinic: Clinic, answer: dict[str, object], lacks: str
+) -> None:
+    async def token(_request: web.Request) -> web.Response:
+        return web.json_response({"access_token": "T", "expires_in": 7200})
+
+    async def anything(_request: web.Request) -> web.Response:
+        return web.json_response(answer)
+
+    app = web.Application()
+    app.router.add_post("/cgi-bin/stable_token", token)
+    app.router.add_route("*", "/{path:.*}", anything)
+    async with TestServer(app) as proxy:
+        changes = {"wechat_url": f"http://127.0.0.1:{proxy.port}"}
+        said = f"{clinic.name}: the menu cannot be read: the answer lacks {lacks}"
+        assert await clinic.complaints(**changes) == [said]
+        async with services(clinic.settings.model_copy(update=changes), clinic.url) as opened:
+            with pytest.raises(Conflict, match=r"^微信没有接受菜单：the answer lacks 'errcode'$"):
+                await publish_menu(opened, account_id=clinic.account_id, buttons=MENU)
+    menu = await Menu.get(account_id=clinic.account_id)
+    assert (menu.buttons, menu.published_at) == (MENU, None)
 
 
 async def test_a_wrong_secret_names_the_account(clinic: Clinic) -> None:
