@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app import commands, knowledge, logs, staff_commands
+from app import account_commands, commands, knowledge, logs, staff_commands
 from app.embedded import EmbeddedError
 from app.settings import SettingsError, demo_settings, load
 from kit.seal import UnsealError
@@ -79,10 +79,19 @@ def _accounts(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     add.add_argument("--unverified", action="store_true", help="未认证: no customer-service messages")
     add.add_argument("--brand", default="默认品牌")
     add.add_argument("--json", action="store_true", help="print JSON")
-    add.set_defaults(run=commands.accounts_add)
+    add.set_defaults(run=account_commands.add)
+    change = accounts.add_parser("set", help="change an account; running servers use it within a second")
+    change.add_argument("id", type=int, metavar="ID", help="as `fensi accounts list` shows it")
+    change.add_argument("--name")
+    change.add_argument("--mode", choices=["plain", "compatible", "safe"])
+    change.add_argument("--secret", help="AppSecret; `-` asks for it, here and for the next two")
+    change.add_argument("--token")
+    change.add_argument("--aes-key", help="EncodingAESKey, 43 characters, or `-`; an empty one takes it away")
+    change.add_argument("--verified", action=argparse.BooleanOptionalAction, help="whether it has 微信认证")
+    change.set_defaults(run=account_commands.set_)
     listing = accounts.add_parser("list", help="list the accounts, without their secrets")
     listing.add_argument("--json", action="store_true", help="print JSON")
-    listing.set_defaults(run=commands.accounts_list)
+    listing.set_defaults(run=account_commands.listing)
 
 
 def _staff(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

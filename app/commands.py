@@ -18,7 +18,7 @@ import uvloop
 
 from app import causes, embedded, logs
 from app.processes import SUPERVISOR, Child, Processes
-from app.settings import Settings, SettingsError, data_folder, environment, sealer
+from app.settings import Settings, SettingsError, data_folder, environment
 from kit.clock import SystemClock
 from scrm import db
 
@@ -250,65 +250,11 @@ def in_database(settings: Settings, work: Any) -> Any:
         return run_async(run())
 
 
-def accounts_add(settings: Settings, given: argparse.Namespace) -> int:
-    """Add an account and print where its callback is."""
-    from scrm.accounts.service import add
-
-    given.secret = secret("AppSecret", given.secret)
-    given.token = secret("Token", given.token)
-    given.aes_key = secret("EncodingAESKey", given.aes_key)
-
-    async def work() -> int:
-        return await add(
-            sealer(settings),
-            kind=given.kind,
-            name=given.name,
-            appid=given.appid,
-            secret=given.secret,
-            token=given.token,
-            aes_key=given.aes_key or None,
-            mode=given.mode,
-            verified=not given.unverified,
-            brand=given.brand,
-            now=SystemClock().now(),
-        )
-
-    account_id = in_database(settings, work)
-    callback = f"/wechat/{account_id}"
-    if given.json:
-        print(json.dumps({"id": account_id, "callback": callback}))
-    else:
-        print(f"account {account_id} added; its callback URL is {settings.public_url}{callback}")
-    return 0
-
-
 def secret(name: str, given: str | None) -> str | None:
     """Return what was given, or for `-` what is typed or piped: a command line is seen by others in `ps`."""
     if given != "-":
         return given
     return getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-
-
-def accounts_list(settings: Settings, given: argparse.Namespace) -> int:
-    """List accounts without secrets."""
-    from scrm.accounts.models import Account
-
-    async def work() -> list[dict[str, Any]]:
-        shown = ("id", "kind", "name", "appid", "mode", "verified", "enabled")
-        return [
-            {**row, "callback": f"/wechat/{row['id']}"} for row in await Account.all().order_by("id").values(*shown)
-        ]
-
-    rows = in_database(settings, work)
-    if given.json:
-        print(json.dumps(rows, ensure_ascii=False))
-        return 0
-    for row in rows:
-        state = "" if row["enabled"] else "  (disabled)"
-        print(f"{row['id']:>4}  {row['kind']:12} {row['mode']:10} {row['appid']:20} {row['name']}{state}")
-    if not rows:
-        print("no accounts yet: fensi accounts add --help")
-    return 0
 
 
 def channels_add(settings: Settings, given: argparse.Namespace) -> int:

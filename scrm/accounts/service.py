@@ -1,9 +1,9 @@
 """Commands about accounts; their secrets are sealed before they are stored."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from tortoise.exceptions import IntegrityError
 
@@ -11,7 +11,7 @@ from kit.names import is_name
 from kit.seal import Sealer, UnsealError
 from scrm.accounts.models import Account
 from scrm.db import Transaction, command
-from scrm.errors import Conflict, Invalid
+from scrm.errors import Conflict, Invalid, NotFound
 
 Kind = Literal["service", "subscription", "miniprogram"]
 Mode = Literal["plain", "compatible", "safe"]
@@ -64,22 +64,11 @@ async def add(
     mode = mode or ("safe" if aes_key else "plain")
     if kind not in get_args(Kind):
         raise Invalid("类型只能是 service、subscription 或 miniprogram", field="kind")
-    if mode not in get_args(Mode):
-        raise Invalid("模式只能是 plain、compatible 或 safe", field="mode")
-    if not is_name(name, 64):
-        raise Invalid("名称长度为 1 到 64 个字符，不含控制字符", field="name")
     if not is_name(brand, 64):
         raise Invalid("品牌名称长度为 1 到 64 个字符，不含控制字符", field="brand")
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", appid):
         raise Invalid("AppID 只含字母、数字、下划线和连字符", field="appid")
-    if not secret:
-        raise Invalid("AppSecret 不能为空", field="secret")
-    if not re.fullmatch(r"[A-Za-z0-9]{3,32}", token):
-        raise Invalid("Token 为 3 到 32 位字母或数字", field="token")
-    if aes_key and not re.fullmatch(r"[A-Za-z0-9]{43}", aes_key):
-        raise Invalid("EncodingAESKey 为 43 位字母或数字", field="aes_key")
-    if mode != "plain" and not aes_key:
-        raise Invalid("安全模式和兼容模式需要 EncodingAESKey", field="aes_key")
+    _check(name, mode, secret, token, aes_key)
     if await Account.filter(appid=appid).exists():
         raise Conflict("这个 AppID 已经添加过", field="appid")
     brand_id = await tx.connection.fetchval(_BRAND, brand, now)
@@ -100,6 +89,66 @@ async def add(
         # Somebody added it between our look and our insert.
         raise Conflict("这个 AppID 已经添加过", field="appid") from None
     return account.id
+
+
+def _check(name: str, mode: str, secret: str, token: str, aes_key: str | None) -> None:
+    """Raise Invalid naming the field that is wrong of those that may change later, too."""
+    if not is_name(name, 64):
+        raise Invalid("名称长度为 1 到 64 个字符，不含控制字符", field="name")
+    if mode not in get_args(Mode):
+        raise Invalid("模式只能是 plain、compatible 或 safe", field="mode")
+    if not secret:
+        raise Invalid("AppSecret 不能为空", field="secret")
+    if not re.fullmatch(r"[A-Za-z0-9]{3,32}", token):
+        raise Invalid("Token 为 3 到 32 位字母或数字", field="token")
+    if aes_key and not re.fullmatch(r"[A-Za-z0-9]{43}", aes_key):
+        raise Invalid("EncodingAESKey 为 43 位字母或数字", field="aes_key")
+    if mode != "plain" and not aes_key:
+        raise Invalid("安全模式和兼容模式需要 EncodingAESKey", field="aes_key")
+
+
+@command
+async def change(
+    _tx: Transaction,
+    sealer: Sealer,
+    *,
+    account_id: int,
+    name: str | None = None,
+    mode: str | None = None,
+    verified: bool | None = None,
+    secret: str | None = None,
+    token: str | None = None,
+    aes_key: str | None = None,
+) -> tuple[AccountView, AccountView]:
+    """Change what is given of an account, None leaves it; returns it before and after. An empty AES key takes it away.
+
+    Servers and workers use it within about a second. Raises NotFound, Invalid naming the field that is wrong, and
+    UnsealError when this key did not seal the account: nobody would be able to open the rest of it.
+    """
+    account = None
+    if 0 < account_id < 1 << 63:
+        account = await Account.filter(id=account_id).select_for_update(no_key=True).get_or_none()
+    if account is None:
+        raise NotFound("没有这个账号", field="account")
+    before = _view(account, sealer)
+    given: dict[str, Any] = {
+        "name": name and name.strip(),
+        "mode": mode,
+        "verified": verified,
+        "secret": secret,
+        "token": token,
+    }
+    after = replace(before, **{field: value for field, value in given.items() if value is not None})
+    if aes_key is not None:
+        after = replace(after, aes_key=aes_key or None)
+    _check(after.name, after.mode, after.secret, after.token, after.aes_key)
+    if after != before:
+        account.name, account.mode, account.verified = after.name, after.mode, after.verified
+        account.secret_sealed, account.token_sealed = sealer.seal(after.secret), sealer.seal(after.token)
+        account.aes_key_sealed = sealer.seal(after.aes_key) if after.aes_key else None
+        sealed = ("secret_sealed", "token_sealed", "aes_key_sealed")
+        await account.save(update_fields=("name", "mode", "verified", *sealed))
+    return before, after
 
 
 async def every(sealer: Sealer) -> list[AccountView]:

@@ -1,10 +1,13 @@
 """Accounts and rules change while servers run: each learns of it by itself within about a second."""
 
 import asyncio
+from dataclasses import replace
 
 from handlers import ROUTERS
 from kit.clock import ManualClock
-from tests.bot.house import House, Server, until
+from kit.seal import Sealer
+from scrm.accounts.service import change
+from tests.bot.house import AES_KEY, SECRET_KEY, House, Server, until
 
 
 def watching(server: Server) -> asyncio.Task[None]:
@@ -57,6 +60,32 @@ async def test_a_changed_mode_is_obeyed(house: House) -> None:
     await house.rows("UPDATE account SET mode = 'safe' WHERE id = $1 RETURNING id", account.id)
     await server.refresh()
     assert (await account.post(server, plain, account.signed())).status == 403
+
+
+async def test_a_changed_token_key_and_mode_are_used_within_a_second(house: House) -> None:
+    account = await house.account(mode="plain")
+    server = await house.server(*ROUTERS)
+    watcher = watching(server)
+    renewed = replace(account, token="anothertoken", aes_key=AES_KEY[::-1], mode="safe")
+    try:
+        assert (await account.text("oFan", "你好").to(server)).status == 200
+        await change(
+            Sealer(SECRET_KEY),
+            account_id=account.id,
+            token=renewed.token,
+            aes_key=renewed.aes_key,
+            mode="safe",
+            secret="renewed",
+        )
+
+        async def taken() -> bool:
+            return (await renewed.text("oFan", "你好").to(server)).status == 200
+
+        await until(taken, within=3)
+        assert (await account.text("oFan", "你好").to(server)).status == 403
+        assert server.services.directory.accounts()[account.id].secret == "renewed"
+    finally:
+        watcher.cancel()
 
 
 async def test_one_account_that_cannot_be_opened_does_not_take_the_others_away(

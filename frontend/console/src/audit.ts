@@ -11,6 +11,7 @@ export const ACTIONS: Record<string, string> = {
   'password.reset': '重置密码',
   'staff.added': '新增员工',
   'staff.changed': '修改员工',
+  'account.changed': '修改公众号或小程序',
   'role.added': '新建角色',
   'role.changed': '修改角色',
   'role.removed': '删除角色',
@@ -60,6 +61,7 @@ export const GROUPS: [string, string][] = [
   ['session.', '登录与退出'],
   ['password.', '密码'],
   ['staff.', '员工'],
+  ['account.', '公众号与小程序'],
   ['role.', '角色'],
   ['knowledge.', '知识库'],
   ['rule.', '自动回复'],
@@ -75,6 +77,7 @@ export const GROUPS: [string, string][] = [
 ]
 
 const NAMES: Record<string, string> = {
+  mode: '加密模式', verified: '微信认证', secret: 'AppSecret', token: 'Token', aes_key: 'EncodingAESKey',
   login: '登录名', name: '名称', role: '角色', brands: '品牌', skills: '技能', capacity: '同时接待', status: '状态',
   permissions: '权限', session: '会话', sessions: '设备数',
   version: '版本', published: '粉丝看到的版本', kind: '类型', created: '新增', updated: '更新', rejected: '未导入',
@@ -89,6 +92,7 @@ const NAMES: Record<string, string> = {
   asset: '种类', amount: '数额', reason: '原因', evidence: '证据', members: '会员', merge: '合并',
 }
 const VALUES: Record<string, string> = {
+  plain: '明文模式', compatible: '兼容模式', safe: '安全模式',
   active: '在职', disabled: '已停用', draft: '草稿', archived: '已归档', published: '已发布', qa: '问答', article: '文章',
   exact: '完全相同', contains: '包含', regex: '正则表达式', click: '菜单点击', any: '所有人', new: '新粉丝', returning: '再次关注',
   true: '是', false: '否',

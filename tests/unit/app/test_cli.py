@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -106,6 +107,84 @@ def test_an_account_is_added_sealed_and_listed_without_its_secrets(fensi: Fensi,
 def test_what_is_wrong_with_an_account_is_named(fensi: Fensi, change: list[str], said: str) -> None:
     assert fensi(*ADD, "--kind", "service", "--appid", "wx1", *change) == (2, "", said + "\n")
     assert json.loads(fensi("accounts", "list", "--json")[1]) == []
+
+
+def audited(url: str) -> list[tuple[str, str, str, int, Any, Any]]:
+    async def read() -> list[Any]:
+        async with db.database(url, pool=1):
+            return await db.fetch("SELECT * FROM audit WHERE action = 'account.changed' ORDER BY id")
+
+    return [
+        (row["staff_name"], row["subject"], row["subject_name"], row["brand_id"], row["before"], row["after"])
+        for row in run_async(read())
+    ]
+
+
+def test_an_account_is_changed_and_the_trail_says_what(
+    fensi: Fensi, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = json.loads(fensi(*ADD, "--kind", "service", "--appid", "wx1", "--json")[1])["id"]
+    change = ("accounts", "set", str(account))
+    # From plain to safe mode as docs/subsystems/callback.md tells: the key first.
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"another\n{AES_KEY}\n"))
+    said = f"account {account}: secret, aes_key changed\n"
+    assert fensi(*change, "--secret", "-", "--aes-key", "-") == (0, said, "")
+    (now,) = stored(database_url)
+    assert (now.secret, now.token, now.aes_key, now.mode) == ("another", "callbacktoken", AES_KEY, "plain")
+    said = f"account {account}: name, mode, verified changed\n"
+    assert fensi(*change, "--mode", "safe", "--name", " 花店二号 ", "--no-verified") == (0, said, "")
+    (now,) = stored(database_url)
+    assert (now.name, now.mode, now.verified, now.secret) == ("花店二号", "safe", False, "another")
+    # Said again it changes nothing, and nothing is told.
+    assert fensi(*change, "--mode", "safe", "--secret", "another")[1] == f"account {account}: nothing has changed\n"
+    assert fensi(*change, "--aes-key", "", "--mode", "plain", "--verified")[0] == 0
+    (now,) = stored(database_url)
+    assert (now.mode, now.verified, now.aes_key) == ("plain", True, None)
+    whose = ("命令行", f"account:{account}")
+    assert [(*line[:3], *map(json.loads, line[4:])) for line in audited(database_url)] == [
+        (*whose, "花店", {}, {"secret": "***", "aes_key": "***"}),
+        (
+            *whose,
+            "花店二号",
+            {"name": "花店", "mode": "plain", "verified": True},
+            {"name": "花店二号", "mode": "safe", "verified": False},
+        ),
+        (*whose, "花店二号", {"mode": "safe", "verified": False}, {"mode": "plain", "verified": True, "aes_key": None}),
+    ]
+    assert {line[3] for line in audited(database_url)} == {now.brand_id}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["--token", "a b"], "token: Token 为 3 到 32 位字母或数字"),
+        (["--aes-key", "short"], "aes_key: EncodingAESKey 为 43 位字母或数字"),
+        (["--mode", "safe"], "aes_key: 安全模式和兼容模式需要 EncodingAESKey"),
+        (["--name", "  "], "name: 名称长度为 1 到 64 个字符，不含控制字符"),
+        (["--name", ""], "name: 名称长度为 1 到 64 个字符，不含控制字符"),
+        (["--secret", ""], "secret: AppSecret 不能为空"),
+    ],
+)
+def test_what_is_wrong_with_a_change_is_named(fensi: Fensi, database_url: str, change: list[str], said: str) -> None:
+    account = str(json.loads(fensi(*ADD, "--kind", "service", "--appid", "wx1", "--json")[1])["id"])
+    before = stored(database_url)
+    assert fensi("accounts", "set", account, *change) == (2, "", said + "\n")
+    assert (stored(database_url), audited(database_url)) == (before, [])
+
+
+def test_a_change_of_nothing_of_nobody_or_under_another_key_is_refused(
+    fensi: Fensi, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = str(json.loads(fensi(*ADD, "--kind", "service", "--appid", "wx1", "--json")[1])["id"])
+    assert fensi("accounts", "set", account) == (1, "", "nothing to change: fensi accounts set --help\n")
+    for unknown in ("77", "0", "9" * 23):
+        assert fensi("accounts", "set", unknown, "--verified") == (2, "", "account: 没有这个账号\n")
+    before = stored(database_url)
+    with monkeypatch.context() as patched:
+        patched.setenv("FENSI_SECRET_KEY", "a key that nobody has ever used")
+        said = "FENSI_SECRET_KEY: not the one the accounts were added with\n"
+        assert fensi("accounts", "set", account, "--secret", "another") == (1, "", said)
+    assert (stored(database_url), audited(database_url)) == (before, [])
 
 
 def test_an_appid_is_added_once(fensi: Fensi) -> None:
