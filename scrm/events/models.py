@@ -16,6 +16,7 @@ from tortoise.models import Model
 class EventKey(Model):
     """The unique key of an event: inserting it decides whether the event is new."""
 
+    # It stays as long as the event, which is for ever: a trigger refuses to change, delete or truncate it.
     key: UUID = fields.UUIDField(primary_key=True)
 
     class Meta:

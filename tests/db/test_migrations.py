@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from tortoise.context import TortoiseContext
 
+from kit.ids import key_of
 from scrm.db import database, fetch, transaction
 from scrm.jobs import enqueue
 from scrm.migrate import ensure_months, migrate, pending
@@ -103,6 +104,19 @@ async def test_the_timeline_is_append_only(db: TortoiseContext, sql: str, own_pa
         with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
             await fetch(statement)
     assert await value("SELECT count(*) FROM event WHERE kind = $1", TEXT) == 1
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE event_key SET key = gen_random_uuid()", "DELETE FROM event_key", "TRUNCATE event_key"]
+)
+async def test_the_keys_of_the_timeline_stay(db: TortoiseContext, sql: str) -> None:
+    """Else the same happening could be appended twice."""
+    fan = await make_fan(await make_account())
+    await happens(fan, TEXT, START, key=key_of("once"))
+    with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
+        await fetch(sql)
+    assert not await happens(fan, TEXT, START, key=key_of("once"))
+    assert await value("SELECT count(*) FROM event_key WHERE key = $1", key_of("once")) == 1
 
 
 async def test_who_was_never_asked_about_is_asked_about_after_the_migration(db: TortoiseContext) -> None:
