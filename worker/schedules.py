@@ -12,7 +12,7 @@ from scrm.assistant import budgets
 from scrm.jobs import prune_log
 from scrm.members import erasing
 from scrm.migrate import ensure_months
-from scrm.outreach import pruning
+from scrm.outreach import pruning, returning
 from scrm.points import ledger, maturing
 from scrm.pushes import service as pushes
 from scrm.staff import lockout, sessions
@@ -20,10 +20,11 @@ from scrm.tags import batches
 from worker.jobs import Registry
 
 PUSHES_KEPT = timedelta(days=3)
+RETURNS_SEEN = timedelta(hours=1)
 JOB_LOG_KEPT = timedelta(days=14)
 MODEL_CALLS_KEPT = timedelta(days=90)
 BATCH = 5000
-POINTS_BATCH = 1000
+SMALL_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,24 @@ async def prune_pushes(_payload: dict[str, Any], services: Services) -> None:
         pass
 
 
+@registry.job("members.returned", timeout=60)
+async def notice_returns(_payload: dict[str, Any], services: Services) -> None:
+    """Note fans who came back unheard and acted within the last hour."""
+    await _notice_returns(services, RETURNS_SEEN)
+
+
+@registry.job("members.returned_before", timeout=300)
+async def notice_earlier_returns(_payload: dict[str, Any], services: Services) -> None:
+    """Note those among all pushes that are kept: what was missed while no worker ran."""
+    await _notice_returns(services, PUSHES_KEPT)
+
+
+async def _notice_returns(services: Services, back: timedelta) -> None:
+    now = services.clock.now()
+    while await returning.notice(since=now - back, now=now, limit=SMALL_BATCH) == SMALL_BATCH:
+        pass
+
+
 @registry.job("outreach.prune", timeout=600)
 async def prune_outreach(_payload: dict[str, Any], services: Services) -> None:
     """Forget messages that came to their end, and decisions, after a year or as long as it is set."""
@@ -75,7 +94,7 @@ async def prune_job_log(_payload: dict[str, Any], services: Services) -> None:
 async def mature_points(_payload: dict[str, Any], services: Services) -> None:
     """Pay the promised points and growth that are due."""
     now = services.clock.now()
-    while await maturing.mature_due(now=now, limit=POINTS_BATCH) == POINTS_BATCH:
+    while await maturing.mature_due(now=now, limit=SMALL_BATCH) == SMALL_BATCH:
         pass
 
 
@@ -83,7 +102,7 @@ async def mature_points(_payload: dict[str, Any], services: Services) -> None:
 async def expire_points(_payload: dict[str, Any], services: Services) -> None:
     """Let expired points go; nobody could spend them since their expiry, this only makes it seen."""
     now = services.clock.now()
-    while await ledger.expire_due(now=now, limit=POINTS_BATCH):
+    while await ledger.expire_due(now=now, limit=SMALL_BATCH):
         pass
 
 
@@ -144,6 +163,8 @@ async def forget_staff_sessions(_payload: dict[str, Any], services: Services) ->
 
 registry.schedule("20 3 * * *", "timeline.months")
 registry.schedule("40 * * * *", "pushes.prune")
+registry.schedule("*/5 * * * *", "members.returned")
+registry.schedule("30 4 * * *", "members.returned_before")
 registry.schedule("5 4 * * *", "outreach.prune")
 registry.schedule("50 3 * * *", "jobs.prune_log")
 registry.schedule("* * * * *", "points.mature")

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Invalid, NotFound
+from scrm.events import kinds
 from scrm.events.kinds import Appended
 from scrm.members.merging import merge
 
@@ -39,6 +40,11 @@ _UNFOLLOW = """
 UPDATE fan SET following = false, follow_changed_at = $2
 WHERE id = $1 AND (follow_changed_at IS NULL OR follow_changed_at <= $2)
 """
+# Not a follow that we heard of, so none is counted; the platform knows since when, and perhaps a unionid.
+_RETURN = """
+UPDATE fan SET following = true, follow_changed_at = $2, lookup_due_at = '-infinity'
+WHERE id = $1 AND NOT following AND follow_changed_at < $2
+"""
 
 
 async def followed(raw: Connection, events: Sequence[Appended]) -> None:
@@ -51,6 +57,16 @@ async def unfollowed(raw: Connection, events: Sequence[Appended]) -> None:
     """Consequence of an unfollow: the fan stays known, only no longer following."""
     for event in events:
         await raw.execute(_UNFOLLOW, event.fan_id, event.occurred_at)
+
+
+async def returned(raw: Connection, events: Sequence[Appended]) -> None:
+    """Consequence of an act that only a follower can do, later than the unfollow we heard of: the fan follows again."""
+    for event in events:
+        await raw.execute(_RETURN, event.fan_id, event.occurred_at)
+
+
+# Inferred, and no follow: it has none of a follow's words, counts and touches of a channel (scrm.outreach.returning).
+RETURNED = kinds.register("fan.returned", "恢复关注（未收到关注通知，由互动推断）", returned)
 
 
 @command

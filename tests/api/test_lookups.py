@@ -1,7 +1,7 @@
 """Who a fan is, when we never heard of their following: the platform is asked, and its answer joins the openids."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 import pytest
@@ -9,12 +9,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from scrm import db
+from scrm.access import leaving
 from scrm.members import lookups
 from scrm.members.queries import FanView, fan, fan_of
 from scrm.members.service import ENSURE_FANS
+from scrm.outreach.returning import notice
 from simulator.world import Thread
 from tests.api.conftest import Mini, Phone
 from worker.profiles import BATCH, LEASE, Profiles
+from worker.schedules import PUSHES_KEPT
 
 BATCHGET = "/cgi-bin/user/info/batchget"
 _pushes = count(1)
@@ -226,3 +229,78 @@ async def test_whoever_asked_too_long_changes_nothing_any_more(shop: Shop) -> No
     assert (await db.fetch("SELECT 1 FROM identity"), (await shop.known(thread.openid)).following) == ([], False)
     assert await lookups.answer(second, following_since=now, unionid="u", now=later)
     assert (await shop.known(thread.openid)).following
+
+
+async def returns(someone: FanView) -> list[tuple[str, datetime]]:
+    """Return the evidence and moment of each return that was inferred."""
+    rows = await db.fetch(
+        "SELECT payload->>'evidence' AS evidence, occurred_at FROM event "
+        "WHERE member_id = $1 AND kind = 'fan.returned' ORDER BY occurred_at",
+        someone.member_id,
+    )
+    return [(row["evidence"], row["occurred_at"]) for row in rows]
+
+
+async def acts(someone: FanView, kind: str) -> list[tuple[str, datetime]]:
+    rows = await db.fetch(
+        "SELECT key::text AS key, occurred_at FROM event WHERE member_id = $1 AND kind = $2 ORDER BY occurred_at",
+        someone.member_id,
+        kind,
+    )
+    return [(row["key"], row["occurred_at"]) for row in rows]
+
+
+async def test_whoever_acts_after_their_unfollow_came_back_unheard(shop: Shop) -> None:
+    thread, clock = shop.follower(shop.mini.phone()), shop.mini.clock
+
+    async def noticed() -> int:
+        """Two workers look at once."""
+        now = clock.now()
+        return max(await asyncio.gather(*(notice(since=now - PUSHES_KEPT, now=now) for _ in range(2))))
+
+    await shop.event(thread.openid, "subscribe")
+    clock.advance(seconds=5)
+    await shop.writes(thread.openid)
+    clock.advance(seconds=5)
+    await shop.event(thread.openid, "unsubscribe")
+    await shop.worker().ask()
+    # What was written before says nothing.
+    assert (await noticed(), (await shop.known(thread.openid)).following) == (0, False)
+    clock.advance(seconds=5)
+    await shop.event(thread.openid, "CLICK")
+    clock.advance(seconds=5)
+    someone = await shop.writes(thread.openid)
+    assert not someone.following
+    assert await noticed() == 1
+    someone = await shop.known(thread.openid)
+    # They follow, though no follow was heard of; and WeChat is asked what else it knows.
+    assert (someone.following, someone.follow_count, await due()) == (True, 1, 1)
+    assert await returns(someone) == await acts(someone, "wechat.event.click")
+    await shop.writes(thread.openid)
+    assert (await noticed(), len(await returns(someone))) == (0, 1)
+
+    # A follow that was only late is counted, and changes nothing else.
+    clock.advance(seconds=-8)
+    await shop.event(thread.openid, "subscribe")
+    clock.advance(seconds=20)
+    assert (await shop.known(thread.openid)).follow_count == 2
+    await shop.event(thread.openid, "unsubscribe")
+    assert (await noticed(), (await shop.known(thread.openid)).following) == (0, False)
+    clock.advance(seconds=5)
+    await shop.writes(thread.openid)
+    assert (await noticed(), (await shop.known(thread.openid)).following) == (1, True)
+    assert [act in await acts(someone, "wechat.text") for act in await returns(someone)] == [False, True]
+
+
+async def test_nobody_returns_who_acted_in_the_second_they_left_or_was_erased(shop: Shop) -> None:
+    thread, clock = shop.follower(shop.mini.phone()), shop.mini.clock
+    await shop.event(thread.openid, "subscribe")
+    clock.advance(seconds=5)
+    await shop.event(thread.openid, "unsubscribe")
+    someone = await shop.writes(thread.openid)
+    assert await notice(since=clock.now() - PUSHES_KEPT, now=clock.now()) == 0
+    clock.advance(seconds=5)
+    await shop.writes(thread.openid)
+    await leaving.delete_account(shop.mini.services.sealer, member_id=someone.member_id, now=clock.now())
+    assert await notice(since=clock.now() - PUSHES_KEPT, now=clock.now()) == 0
+    assert await returns(someone) == []
