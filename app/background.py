@@ -13,7 +13,7 @@ from aiohttp import web
 from app.server import SERVICES, NotMigratedError, check_holidays, check_ready, health_routes, stopping
 from app.services import Services, services
 from app.settings import Settings
-from bot.recovery import resume_abandoned
+from bot.recovery import resume_abandoned, send_owed
 from kit.tasks import repeat
 from scrm.access import withdrawing
 from scrm.checkins.cards import JOB as CHECKIN_CARD
@@ -168,7 +168,9 @@ async def _show_health(settings: Settings, opened: Services) -> web.AppRunner:
 
 
 async def _look_after(opened: Services) -> None:
-    """Resume abandoned pushes."""
+    """Resume abandoned pushes, and send the answers that nobody heard."""
     resumed = await resume_abandoned(opened.directory, opened.engine, opened.clock, opened.tasks)
     if resumed:
         log.warning("abandoned pushes resumed", count=len(resumed))
+    if sent := await send_owed(opened.clock):
+        log.warning("answers of lost processes sent", count=sent)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,7 @@ from scrm.errors import Unavailable
 from scrm.group_commit import GroupCommit
 from scrm.outreach.gate import Purpose
 from scrm.pushes import service as pushes
-from scrm.pushes.repetitions import State, look, untold
+from scrm.pushes.repetitions import State, look, owe, untold
 from scrm.pushes.service import Accepted, Arrival
 from web import metrics
 
@@ -42,6 +42,8 @@ BUDGET_SECONDS = 4.5
 GRACE_SECONDS = 0.3
 # An answer stored too late for its request leaves by the door out, unless a repetition takes it. Pauses between tries.
 UNHEARD_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
+# A worker sees to it after these, whether the process died over them or could not reach the database.
+OWED = timedelta(seconds=40)
 # A handler that takes longer has hung; its fan's next messages wait for it, and must not wait for ever.
 HANDLER_SECONDS = 60.0
 
@@ -219,6 +221,8 @@ class Engine:
         async def send() -> str:
             if fan_id is None or finished.passive is None:
                 return finished.state
+            with suppress(Unavailable):  # then nobody but this process knows of it
+                await owe(key=key, purpose=purpose, due_at=self._clock.now() + OWED)
             for pause in UNHEARD_SECONDS:
                 await asyncio.sleep(pause)
                 # Again, for a repetition that was told it may have been gone by then, and the database may be away.

@@ -1,17 +1,22 @@
-"""Pushes whose process died while working on them: taken over and answered by the door out."""
+"""What a process that died leaves: pushes to take over, and answers that no request carried; both by the door out."""
 
 import asyncio
 from datetime import timedelta
+from typing import cast
 
 import structlog
 
 from bot.directory import Directory
-from bot.engine import Engine
+from bot.engine import Engine, read_answer
 from bot.isolation import LEASE
+from bot.late import TakenOver, send_unheard
 from bot.messages import parse_message
 from kit.clock import Clock
 from kit.faults import describe
 from kit.tasks import Tasks
+from scrm.errors import Unavailable
+from scrm.outreach.gate import Purpose
+from scrm.pushes import repetitions
 from scrm.pushes import service as pushes
 
 log = structlog.get_logger(__name__)
@@ -30,6 +35,25 @@ async def resume_abandoned(
     abandoned = await pushes.take_over(now=now - PATIENCE, lease_until=now + LEASE, limit=limit)
     # All at once and on their own: a slow one must hold up neither the others nor the next look.
     return [tasks.spawn(_resume(push, directory, engine, clock), "resume") for push in abandoned]
+
+
+async def send_owed(clock: Clock, limit: int = 50) -> int:
+    """Send answers that were stored too late for their requests, whose processes died since; returns how many went."""
+    sent = 0
+    for one in await repetitions.owed(now=clock.now(), limit=limit):
+        if one.fan_id is not None and (reply := read_answer(one.answer)) is not None:
+            try:
+                purpose = cast("Purpose", one.purpose)
+                await send_unheard(one.key, one.fan_id, reply, purpose=purpose, now=clock.now())
+                sent += 1
+            except TakenOver:
+                pass  # a request has carried it
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001  # one that cannot be sent keeps nobody else from theirs
+                log.error("owed answer failed", push=one.key.hex[:16], error=describe(error))
+        await repetitions.seen_to(key=one.key)
+    return sent
 
 
 async def _resume(push: pushes.Abandoned, directory: Directory, engine: Engine, clock: Clock) -> None:

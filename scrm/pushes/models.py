@@ -57,6 +57,18 @@ class HeldReply(Model):
         indexes = [Index(fields=("fan_id", "id"), name="held_reply_fan_idx")]
 
 
+class OwedAnswer(Model):
+    """An answer that was stored too late for its request; whoever sees it leave by the door out takes the row away."""
+
+    push_key: UUID = fields.UUIDField(primary_key=True)
+    purpose = fields.CharField(32)
+    # When somebody else may look after it: the process that stored it has tried by then, or died.
+    due_at: datetime = fields.DatetimeField()
+
+    class Meta:
+        table = "owed_answer"
+
+
 class Turn(Model):
     """Whose turn it is at a fan: one message at a time, across processes. A lease, so a dead holder loses it."""
 

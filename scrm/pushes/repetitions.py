@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from scrm import db
 from scrm.db import Connection, Transaction, command
 from scrm.pushes.service import keep_held
 
@@ -55,6 +56,49 @@ async def untold(tx: Transaction, *, key: UUID) -> None:
 
 
 @command
+async def owe(tx: Transaction, *, key: UUID, purpose: str, due_at: datetime) -> None:
+    """Write down that an answer was stored too late for its request: at `due_at` another process may see to it."""
+    await tx.connection.execute(
+        "INSERT INTO owed_answer (push_key, purpose, due_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        key,
+        purpose,
+        due_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """An answer that nobody has seen to; `answer` is None when somebody has, or its push is no longer kept."""
+
+    key: UUID
+    fan_id: int | None
+    answer: dict[str, Any] | None
+    purpose: str
+
+
+async def owed(*, now: datetime, limit: int = 50) -> list[Owed]:
+    """Return answers that are owed still, the longest due first."""
+    rows = await db.fetch(
+        """
+        SELECT o.push_key, p.fan_id, p.answer, o.purpose FROM owed_answer o LEFT JOIN push p ON p.key = o.push_key
+        WHERE o.due_at <= $1 ORDER BY o.due_at LIMIT $2
+        """,
+        now,
+        limit,
+    )
+    return [
+        Owed(row["push_key"], row["fan_id"], json.loads(row["answer"]) if row["answer"] else None, row["purpose"])
+        for row in rows
+    ]
+
+
+@command
+async def seen_to(tx: Transaction, *, key: UUID) -> None:
+    """Forget that an answer was owed: it leaves by the door out, or a request has carried it."""
+    await tx.connection.execute("DELETE FROM owed_answer WHERE push_key = $1", key)
+
+
+@command
 async def withdraw(
     tx: Transaction,
     *,
@@ -81,6 +125,9 @@ async def withdraw(
         state,
         reason[:64],
     )
-    if ended is not None and hold:
+    if ended is None:
+        return None
+    await seen_to(key=key)
+    if hold:
         await keep_held(tx.connection, fan_id, key, hold, now)
     return ended

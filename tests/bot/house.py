@@ -16,7 +16,7 @@ from app.services import Services
 from app.settings import Settings
 from bot.directory import Directory
 from bot.engine import Engine
-from bot.recovery import resume_abandoned
+from bot.recovery import resume_abandoned, send_owed
 from bot.router import NO_PARTS, Dispatcher, Parts, Router
 from gateways.wechat.clients import WeChatClients
 from gateways.wechat.messenger import WeChatMessenger
@@ -128,6 +128,10 @@ class Server:
         async with asyncio.timeout(within):
             while working := [task for task in self.services.tasks._running if task.get_name() == "push"]:
                 await asyncio.wait(working)
+
+    async def send_owed(self) -> int:
+        """Look for answers that no request carried, as a worker does."""
+        return await self.call(send_owed(self.services.clock))
 
     async def recover(self) -> int:
         """Look for pushes that somebody left behind, as a worker does."""

@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from bot.engine import OWED
 from bot.replies import Reply, TextReply
 from bot.router import Context
 from handlers.fallback import APOLOGY
+from kit.clock import ManualClock
 from scrm import db
 from tests.bot.desk import Desk, quick
 from tests.bot.house import BRIEF, House, until
@@ -144,3 +146,63 @@ async def test_an_account_that_may_not_send_holds_it(stalling: House) -> None:
     await until(lambda: is_late(house, account))
     assert (await house.push(push))["reason"] == ""
     assert (await account.text("oFan", "快").to(server)).text == "快答\n\n快答"
+
+
+async def test_a_worker_sends_what_a_process_that_died_left_unheard(
+    stalling: House, desk: Desk, clock: ManualClock
+) -> None:
+    house = stalling
+    account = await house.account()
+    dying, worker = await house.server(quick(快=TextReply("快答")), budget=BRIEF), await house.server(desk.router)
+    await follow(account, worker)
+    push = account.text("oFan", "快")
+    async with stalled():
+        assert (await push.to(dying)).status == 503
+
+    async def owed() -> bool:
+        return await house.rows("SELECT 1 FROM owed_answer") != []
+
+    await until(owed)
+    await dying.die()
+    clock.advance(seconds=OWED.total_seconds() - 1)
+    assert (await worker.send_owed(), await house.outbox(account)) == (0, [])
+    clock.advance(seconds=1)
+    assert await worker.send_owed() == 1
+    assert await house.outbox(account) == [text_body("快答")]
+    row = await house.push(push)
+    assert (row["state"], row["answer"]) == ("late", None)
+    assert not await owed()
+    assert (await worker.send_owed(), await house.outbox(account)) == (0, [text_body("快答")])
+
+
+async def test_a_worker_leaves_what_a_repetition_was_told(stalling: House, clock: ManualClock) -> None:
+    house = stalling
+    account = await house.account()
+    rules = quick(快=TextReply("快答"))
+    dying, worker = await house.server(rules, budget=BRIEF), await house.server(rules)
+    await follow(account, worker)
+    push = account.text("oFan", "快")
+    async with stalled():
+        assert (await push.to(dying)).status == 503
+
+    async def owed() -> bool:
+        return await house.rows("SELECT 1 FROM owed_answer") != []
+
+    await until(owed)
+    await dying.die()
+    assert (await push.to(worker)).text == "快答"
+    clock.advance(seconds=OWED.total_seconds())
+    assert (await worker.send_owed(), await house.outbox(account), await owed()) == (0, [], False)
+    assert (await house.push(push))["state"] == "answered"
+
+
+async def test_what_leaves_in_time_is_owed_no_more(stalling: House) -> None:
+    house = stalling
+    account = await house.account()
+    server = await house.server(quick(快=TextReply("快答")), budget=BRIEF)
+    await follow(account, server)
+    push = account.text("oFan", "快")
+    async with stalled():
+        assert (await push.to(server)).status == 503
+    await until(lambda: is_late(house, account))
+    assert await house.rows("SELECT 1 FROM owed_answer") == []
