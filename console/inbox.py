@@ -11,7 +11,7 @@ from scrm import db
 from scrm.conversations import desk_queries, queries
 from scrm.conversations.queries import Cursor, Filter, InboxRow, Line
 from scrm.errors import Forbidden, Invalid, NotFound
-from scrm.members import profiles
+from scrm.members import names, profiles
 from scrm.staff.permissions import SUPERVISE
 from web.shapes import Moment, RowId, Taken, Text
 
@@ -40,6 +40,7 @@ class BrandQuery(Taken):
 class InboxItem(BaseModel):
     """A conversation as a list shows it. `window_closes_at`: the 48 hours' end; `messages_left` of the five in them.
 
+    `nickname` is what the person is called, their member number where no nickname is known.
     `following` is the gate's: also true at a mini-program, and of whoever wrote since they were said to have left.
     """
 
@@ -190,13 +191,13 @@ async def inbox_desk(call: Call, query: BrandQuery) -> InboxDesk:
     """技能组、在线同事与公众号."""
     brand_id = call.brand(query.brand)
     seats = await queries.present(brand_id=brand_id, now=call.now)
-    names = await staff_names([seat["staff_id"] for seat in seats])
+    staff = await staff_names([seat["staff_id"] for seat in seats])
     accounts = await db.fetch(
         "SELECT id, name, kind, appid FROM account WHERE brand_id = $1 AND enabled ORDER BY id", brand_id
     )
     return InboxDesk(
         skills=[SkillItem(name=one["name"], title=one["title"]) for one in await desk_queries.skills(brand_id)],
-        colleagues=[Colleague(**seat, name=names[seat["staff_id"]]) for seat in seats if seat["staff_id"] in names],
+        colleagues=[Colleague(**seat, name=staff[seat["staff_id"]]) for seat in seats if seat["staff_id"] in staff],
         accounts=[AccountName.model_validate(dict(row)) for row in accounts],
     )
 
@@ -219,9 +220,9 @@ async def transcript(call: Call, conversation_id: int, query: TranscriptQuery) -
     lines = await queries.transcript(
         conversation_id=conversation_id, brand_id=brand_id, before=before, limit=query.limit
     )
-    names = await staff_names([one for line in lines for one in (line.staff_id, line.to_staff_id) if one is not None])
+    staff = await staff_names([one for line in lines for one in (line.staff_id, line.to_staff_id) if one is not None])
     return Transcript(
-        items=[_line(line, names) for line in lines],
+        items=[_line(line, staff) for line in lines],
         next=_written(lines[-1].cursor) if len(lines) == query.limit else None,
     )
 
@@ -235,9 +236,14 @@ async def opened(call: Call, conversation_id: int) -> tuple[int, InboxRow]:
     row = await queries.one(conversation_id=conversation_id, brand_id=brand_id, staff_id=call.me.staff_id, now=call.now)
     if row is None:
         raise NotFound("没有这个会话")
-    if row.state == "staff" and row.staff_id != call.me.staff_id and not call.me.may(SUPERVISE):
+    if not may_read(call, row.state, row.staff_id):
         raise Forbidden("这个会话由其他同事接待")
     return brand_id, row
+
+
+def may_read(call: Call, state: str, owner: int | None) -> bool:
+    """Whether the caller may read a conversation of their brand: what a colleague has is for whoever supervises."""
+    return state != "staff" or owner == call.me.staff_id or call.me.may(SUPERVISE)
 
 
 async def brand_of(call: Call, conversation_id: int) -> int:
@@ -254,26 +260,21 @@ async def staff_names(staff_ids: Sequence[int]) -> dict[int, str]:
     return {row["id"]: row["name"] for row in rows}
 
 
-def nickname_of(profile: profiles.Profile, fan_id: int) -> str:
-    """Return what a fan is called; WeChat tells no names, so many have none."""
-    return profile.nickname or f"微信用户{fan_id}"
-
-
 async def _shown(call: Call, rows: Sequence[InboxRow]) -> list[dict[str, Any]]:
     people = await profiles.of_many(call.parts.sealer, list({row.member_id for row in rows})) if rows else {}
-    names = await staff_names([row.staff_id for row in rows if row.staff_id is not None]) if rows else {}
+    staff = await staff_names([row.staff_id for row in rows if row.staff_id is not None]) if rows else {}
     return [
         {name: getattr(row, name) for name in InboxItem.model_fields if hasattr(row, name)}
         | {
-            "nickname": nickname_of(people[row.member_id], row.fan_id),
+            "nickname": names.called(people[row.member_id], row.person_id, erased=row.erased),
             "avatar": people[row.member_id].avatar,
-            "staff": names.get(row.staff_id or 0),
+            "staff": staff.get(row.staff_id or 0),
         }
         for row in rows
     ]
 
 
-def _line(line: Line, names: dict[int, str]) -> TranscriptLine:
+def _line(line: Line, staff: dict[int, str]) -> TranscriptLine:
     return TranscriptLine(
         id=f"{line.source}-{line.id}",
         at=line.at,
@@ -283,8 +284,8 @@ def _line(line: Line, names: dict[int, str]) -> TranscriptLine:
         body=line.body,
         state=line.state,
         detail=line.detail,
-        staff=names.get(line.staff_id or 0),
-        to_staff=names.get(line.to_staff_id or 0),
+        staff=staff.get(line.staff_id or 0),
+        to_staff=staff.get(line.to_staff_id or 0),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from console.inbox import ANSWER, nickname_of, opened, staff_names
+from console.inbox import ANSWER, opened, staff_names
 from console.surface import SURFACE, Call
 from scrm import db
 from scrm.assistant import interests
@@ -13,7 +13,7 @@ from scrm.conversations.queries import InboxRow
 from scrm.errors import Conflict, Forbidden, Invalid, NotFound
 from scrm.events import kinds
 from scrm.events.queries import timeline
-from scrm.members import profiles
+from scrm.members import names, profiles
 from scrm.points import summary
 from scrm.staff import audit
 from scrm.staff.audit import Entry
@@ -64,13 +64,17 @@ class InterestItem(BaseModel):
 
 
 class FanPanel(BaseModel):
-    """The fan beside a conversation. `phone` is masked unless the caller may see it (members.phone).
+    """The fan beside a conversation. `member_id` is the person's member number, `named` whether a nickname is known.
+
+    `phone` is masked unless the caller may see it (members.phone).
 
     `following` is None at a mini-program, which nobody follows.
     """
 
     fan_id: int
+    member_id: int
     nickname: str
+    named: bool
     avatar: str | None
     name: str | None
     phone: str | None
@@ -81,6 +85,7 @@ class FanPanel(BaseModel):
     since: Moment | None
     follow_count: int
     channel: str | None
+    account: str
     points: int
     growth: int
     level: str | None
@@ -114,7 +119,7 @@ async def fan_panel(call: Call, conversation_id: int) -> FanPanel:
     profile = await profiles.of(call.parts.sealer, row.member_id)
     clear = call.me.may("members.phone")
     fan = (await db.fetch(_FAN, row.fan_id))[0]
-    worn = (await tags.of_people(brand_id, [fan["person_id"]])).get(fan["person_id"], [])
+    worn = (await tags.of_people(brand_id, [row.person_id])).get(row.person_id, [])
     async with db.connection() as raw:
         held = await summary.of(raw, row.member_id, brand_id, call.now)
     standing = held.standing
@@ -122,7 +127,9 @@ async def fan_panel(call: Call, conversation_id: int) -> FanPanel:
     wants = await interests.intents_of(row.member_id, call.now, limit=3)
     return FanPanel(
         fan_id=row.fan_id,
-        nickname=nickname_of(profile, row.fan_id),
+        member_id=row.person_id,
+        nickname=names.called(profile, row.person_id, erased=row.erased),
+        named=profile.nickname is not None,
         avatar=profile.avatar,
         name=profile.name if clear else profile.masked_name,
         phone=profile.phone if clear else profile.masked_phone,
@@ -133,6 +140,7 @@ async def fan_panel(call: Call, conversation_id: int) -> FanPanel:
         since=fan["since"],
         follow_count=fan["follow_count"],
         channel=fan["channel"],
+        account=row.account,
         points=held.points.balance - held.points.debt,
         growth=held.growth.balance - held.growth.debt,
         level=standing.level.name if standing else None,
@@ -146,7 +154,7 @@ async def fan_panel(call: Call, conversation_id: int) -> FanPanel:
         ],
         interests=[InterestItem(name=one.name, times=one.times, last_at=one.last_at) for one in cares[:6]],
         intents=[name for _, name in wants],
-        events=await _events(fan["person_id"]),
+        events=await _events(row.person_id),
         conversations=await _before(row, conversation_id),
     )
 
@@ -186,13 +194,13 @@ async def take_tag(call: Call, conversation_id: int, tag_id: int) -> TagDone:
 
 
 def _tagged(action: str, row: InboxRow, brand_id: int, tag: str) -> Entry:
-    return Entry(action, f"member:{row.member_id}", f"粉丝 {row.fan_id}", brand_id, after={"tag": tag})
+    return Entry(action, f"member:{row.person_id}", names.numbered(row.person_id), brand_id, after={"tag": tag})
 
 
 _FAN = """
 SELECT a.kind, f.follow_count, coalesce(CASE WHEN f.following THEN f.follow_changed_at END, f.created_at) AS since,
-       coalesce(m.merged_into_id, m.id) AS person_id, c.name AS channel
-FROM fan f JOIN member m ON m.id = f.member_id JOIN account a ON a.id = f.account_id
+       c.name AS channel
+FROM fan f JOIN account a ON a.id = f.account_id
 LEFT JOIN LATERAL (
     SELECT c.name FROM event e JOIN channel c ON c.account_id = f.account_id AND c.scene = e.payload->>'scene'
     WHERE e.member_id = f.member_id AND e.fan_id = f.id AND e.kind = 'wechat.event.subscribe'
@@ -227,5 +235,5 @@ async def _before(row: InboxRow, conversation_id: int) -> list[Before]:
         row.fan_id,
         conversation_id,
     )
-    names = await staff_names([one["staff_id"] for one in rows if one["staff_id"] is not None])
-    return [Before.model_validate({**dict(one), "staff": names.get(one["staff_id"] or 0)}) for one in rows]
+    staff = await staff_names([one["staff_id"] for one in rows if one["staff_id"] is not None])
+    return [Before.model_validate({**dict(one), "staff": staff.get(one["staff_id"] or 0)}) for one in rows]

@@ -1,8 +1,9 @@
 """A member's page: who they are, what they have, what happened; each list by pages, cut to the caller's brands."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
+from console.inbox import ANSWER, may_read
 from console.member_shapes import (
     Calendar,
     CalendarQuery,
@@ -65,7 +66,8 @@ async def member_card(call: Call, member_id: int) -> MemberCard:
             "homes": who.homes,
             "brands": who.brands,
             "erased": who.erased,
-            "nickname": profile.nickname,
+            "nickname": row.called,
+            "named": profile.nickname is not None,
             "name": profile.name,
             "phone": profile.phone,
             "avatar": profile.avatar,
@@ -158,7 +160,7 @@ async def member_friends(call: Call, member_id: int, query: Page) -> FriendList:
     items = [
         {
             "id": one.id,
-            "nickname": one.nickname,
+            "nickname": one.called,
             "erased": one.erased,
             "came_at": one.came_at,
             "state": one.state,
@@ -184,7 +186,8 @@ async def member_conversations(call: Call, member_id: int, query: Page) -> TalkL
     """会话记录."""
     found = await person.talks(await known(call, member_id), before=query.before, limit=query.limit + 1)
     shown = found[: query.limit]
-    return TalkList.model_validate({"items": shown, "next": _next(shown, found)})
+    items = [asdict(one) | {"opens": call.me.may(ANSWER) and may_read(call, one.state, one.staff_id)} for one in shown]
+    return TalkList.model_validate({"items": items, "next": _next(shown, found)})
 
 
 @SURFACE.get("/members/{member_id}/outreach", permission=READ)

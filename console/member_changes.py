@@ -7,7 +7,7 @@ from pydantic import Field
 from console.member import known
 from console.surface import SURFACE, Call
 from scrm.errors import Conflict, Invalid, NotFound
-from scrm.members import merging
+from scrm.members import merging, names
 from scrm.people import person
 from scrm.points import adjusting
 from scrm.points.postings import NotEnough
@@ -71,7 +71,7 @@ async def _tag(call: Call, member_id: int, tag_id: int, *, put: bool) -> Done:
         return await tags.take(**more, staff_id=call.me.staff_id, now=call.now)
 
     action = "member.tagged" if put else "member.untagged"
-    entry = Entry(action, f"member:{who.id}", f"会员 {who.id}", tag.brand_id, after={"tag": tag.name})
+    entry = Entry(action, f"member:{who.id}", names.numbered(who.id), tag.brand_id, after={"tag": tag.name})
     return Done(changed=await audit.along(call.actor, change, lambda changed: entry if changed else None, call.now))
 
 
@@ -95,7 +95,7 @@ async def adjust_points(call: Call, member_id: int, body: Adjustment) -> Done:
         )
 
     after = {"asset": body.asset, "amount": body.amount, "reason": body.reason}
-    entry = Entry("points.adjusted", f"member:{who.id}", f"会员 {who.id}", body.brand_id, after=after)
+    entry = Entry("points.adjusted", f"member:{who.id}", names.numbered(who.id), body.brand_id, after=after)
     return Done(changed=await audit.along(call.actor, change, lambda changed: entry if changed else None, call.now))
 
 
@@ -115,7 +115,7 @@ async def split_merge(call: Call, member_id: int, merge_id: int) -> SplitDone:
 
     def entry(done: tuple[int, int]) -> Entry:
         after = {"merge": merge_id, "evidence": merge.evidence, "members": sorted(set(done))}
-        return Entry("member.split", f"member:{who.id}", f"会员 {who.id}", min(who.brands), after=after)
+        return Entry("member.split", f"member:{who.id}", names.numbered(who.id), min(who.brands), after=after)
 
     one, other = await audit.along(call.actor, change, entry, call.now)
     return SplitDone(one=one, other=other)

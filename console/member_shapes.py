@@ -71,13 +71,17 @@ class LevelChange(Shown):
 
 
 class MemberCard(Shown):
-    """A person; `id` is the member number, `homes` the numbers that were merged. Masked as in the list."""
+    """A person; `id` is the member number, `homes` the numbers that were merged. Masked as in the list.
+
+    `named`: whether `nickname` is one, and not the member number that stands for it.
+    """
 
     id: int
     homes: list[int]
     brands: list[int]
     erased: bool
-    nickname: str | None
+    nickname: str
+    named: bool
     name: str | None
     phone: str | None
     avatar: str | None
@@ -193,7 +197,7 @@ class FriendLine(Shown):
     """Somebody whom the member brought (A080), and what they earned by it."""
 
     id: int
-    nickname: str | None
+    nickname: str
     erased: bool
     came_at: Moment
     state: Literal["counts", "void", "fraud"]
@@ -233,9 +237,11 @@ class HappeningList(Shown):
 
 
 class TalkLine(Shown):
-    """A conversation."""
+    """A conversation; `opens`: the inbox opens it for the caller."""
 
     id: int
+    brand_id: int
+    opens: bool
     account: str
     state: str
     staff: str | None

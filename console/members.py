@@ -90,10 +90,13 @@ class MemberTag(Shown):
 
 
 class MemberItem(Shown):
-    """A person of the list; `id` is the member number. Name and phone are masked unless the caller may see them."""
+    """A person of the list; `id` is the member number. Name and phone are masked unless the caller may see them.
+
+    `nickname` is what the person is called, their member number where no nickname is known.
+    """
 
     id: int
-    nickname: str | None
+    nickname: str
     name: str | None
     phone: str | None
     avatar: str | None
@@ -189,7 +192,7 @@ def item(call: Call, one: PersonRow) -> MemberItem:
     return MemberItem.model_validate(
         {
             "id": one.id,
-            "nickname": profile.nickname,
+            "nickname": one.called,
             "name": profile.name,
             "phone": profile.phone,
             "avatar": profile.avatar,

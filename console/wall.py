@@ -5,6 +5,8 @@ from pydantic import BaseModel
 from console.surface import SURFACE, Call
 from kit.clock import midnight, natural_day
 from scrm.conversations import desk_queries, reports, rota, wall
+from scrm.members import names, profiles
+from scrm.members.profiles import Profile
 from web.shapes import Moment, RowId, Shown, Taken
 
 SUPERVISE = "inbox.supervise"
@@ -55,6 +57,7 @@ class WallOpen(Shown):
 
     id: int
     brand_id: int
+    nickname: str
     account: str
     title: str
     state: str
@@ -94,16 +97,23 @@ class Wall(BaseModel):
 async def service_wall(call: Call, query: WallQuery) -> Wall:
     """客服实时看板."""
     brands, now = call.within(query.brand), call.now
+    waiting, late = await wall.longest_waiting(brands), await wall.overdue(brands, now)
+    people = await profiles.of_many(call.parts.sealer, list({one.person_id for one in (*waiting, *late)}))
     today = await reports.total(brands=brands, since=midnight(natural_day(now)), until=now)
     return Wall(
         now=now,
         sums=WallSums.model_validate(await wall.sums(brands, now)),
         today=WallToday.model_validate(today),
         queues=[WallQueue.model_validate(one) for one in await wall.queues(brands)],
-        waiting=[WallOpen.model_validate(one) for one in await wall.longest_waiting(brands)],
-        overdue=[WallOpen.model_validate(one) for one in await wall.overdue(brands, now)],
+        waiting=[_open(one, people[one.person_id]) for one in waiting],
+        overdue=[_open(one, people[one.person_id]) for one in late],
         people=[one for brand in await wall.brands_of(brands) for one in await _people(call, brand)],
     )
+
+
+def _open(one: wall.Open, profile: Profile) -> WallOpen:
+    shown = {name: getattr(one, name) for name in WallOpen.model_fields if hasattr(one, name)}
+    return WallOpen.model_validate(shown | {"nickname": names.called(profile, one.person_id, erased=one.erased)})
 
 
 async def _people(call: Call, brand_id: int) -> list[WallPerson]:

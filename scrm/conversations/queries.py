@@ -22,12 +22,15 @@ _WINDOW = SCENES["official"]["message"]
 class InboxRow:
     """One line of the inbox. `window_closes_at` is when the 48 hours end, `messages_left` of the five in them.
 
+    `member_id` is the fan's home, `person_id` who they turned out to be, `erased` whether they asked to be forgotten.
     `following` is the gate's: true at a mini-program, and of whoever acted since we last heard that they unfollowed.
     """
 
     id: int
     fan_id: int
     member_id: int
+    person_id: int
+    erased: bool
     account_id: int
     account: str
     state: str
@@ -58,7 +61,8 @@ class InboxRow:
 
 
 _ROW = f"""
-SELECT c.id, c.fan_id, c.member_id, c.account_id, a.name AS account, c.state, c.desk, c.skill, c.staff_id, c.reason,
+SELECT c.id, c.fan_id, c.member_id, coalesce(m.merged_into_id, m.id) AS person_id, m.erased_at IS NOT NULL AS erased,
+       c.account_id, a.name AS account, c.state, c.desk, c.skill, c.staff_id, c.reason,
        c.priority, c.opened_at, c.waiting_since, c.answer_due_at, c.alarmed_at, c.promised_until, c.snoozed_until,
        c.last_at, c.last_from, c.last_line, greatest(c.heard - coalesce(r.seen, 0), 0) AS unread,
        CASE WHEN c.last_fan_message_at + $2::interval > $1::timestamptz THEN c.last_fan_message_at + $2::interval END

@@ -42,6 +42,8 @@ class Open:
 
     id: int
     brand_id: int
+    person_id: int
+    erased: bool
     account: str
     title: str
     state: str
@@ -71,10 +73,12 @@ WHERE c.state = 'waiting' AND c.desk = 'ours' AND ($1::bigint[] IS NULL OR c.bra
 GROUP BY c.brand_id, c.skill, k.title ORDER BY min(c.waiting_since), c.brand_id, c.skill
 """
 _OPEN = """
-SELECT c.id, c.brand_id, a.name AS account, coalesce(k.title, c.skill) AS title, c.state, coalesce(p.name, '') AS staff,
-       c.waiting_since, c.answer_due_at, c.promised_until
+SELECT c.id, c.brand_id, coalesce(m.merged_into_id, m.id) AS person_id, m.erased_at IS NOT NULL AS erased,
+       a.name AS account, coalesce(k.title, c.skill) AS title, c.state, coalesce(p.name, '') AS staff, c.waiting_since,
+       c.answer_due_at, c.promised_until
 FROM conversation c
 JOIN account a ON a.id = c.account_id
+JOIN member m ON m.id = c.member_id
 LEFT JOIN skill k ON k.brand_id = c.brand_id AND k.name = c.skill
 LEFT JOIN staff p ON p.id = c.staff_id
 WHERE c.desk = 'ours' AND ($1::bigint[] IS NULL OR c.brand_id = ANY($1)) AND

@@ -8,7 +8,7 @@ from typing import Any
 
 from kit.seal import Sealer
 from scrm import db
-from scrm.members import profiles
+from scrm.members import names, profiles
 from scrm.members.profiles import Profile
 from scrm.people.search import HOMES, Wanted, where
 from scrm.points.levels import Level, standing
@@ -50,10 +50,12 @@ class TagRow:
 class PersonRow:
     """A person as the list shows them (mission A032); `id` is the member number. Times are UTC.
 
-    `points` is what may be spent, `owed` what later earnings repay; `seen_at` is the latest event of their own doing.
+    `called` is the nickname or what stands for one, `points` what may be spent, `owed` what later earnings repay;
+    `seen_at` is the latest event of their own doing.
     """
 
     id: int
+    called: str
     profile: Profile
     fans: list[FanRow]
     growth: int
@@ -100,7 +102,7 @@ async def every(sealer: Sealer, wanted: Wanted, *, now: datetime) -> AsyncIterat
 
 
 _ROWS = f"""
-SELECT m.id, m.created_at AS joined_at,
+SELECT m.id, m.created_at AS joined_at, m.erased_at IS NOT NULL AS erased,
        (SELECT json_agg(json_build_object(
             'id', f.id, 'account_id', a.id, 'account', a.name, 'kind', a.kind, 'brand_id', a.brand_id,
             'following', f.following) ORDER BY f.id)
@@ -165,6 +167,7 @@ def _row(row: Any, profile: Profile, schemes: dict[int, list[Level]]) -> PersonR
     own = sorted({fan.brand_id for fan in fans} & schemes.keys())
     return PersonRow(
         id=row["id"],
+        called=names.called(profile, row["id"], erased=row["erased"]),
         profile=profile,
         fans=fans,
         growth=growth,

@@ -167,9 +167,11 @@ async def happenings(
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """A conversation in a list."""
+    """A conversation in a list; `staff_id` is who has it now, `staff` the name of who has it or closed it."""
 
     id: int
+    brand_id: int
+    staff_id: int | None
     account: str
     state: str
     staff: str | None
@@ -184,8 +186,8 @@ async def talks(person: Who, *, before: int | None = None, limit: int = 20) -> l
     """Return a page of a person's conversations, newest first; `before` is the last id seen."""
     rows = await db.fetch(
         """
-        SELECT c.id, a.name AS account, c.state, s.name AS staff, c.opened_at, c.closed_at, c.close_reason, c.summary,
-               c.rating
+        SELECT c.id, c.brand_id, c.staff_id, a.name AS account, c.state, s.name AS staff, c.opened_at, c.closed_at,
+               c.close_reason, c.summary, c.rating
         FROM conversation c JOIN account a ON a.id = c.account_id
         LEFT JOIN staff s ON s.id = coalesce(c.staff_id, c.closed_by)
         WHERE c.member_id = ANY($1::bigint[]) AND c.brand_id = ANY($2::bigint[]) AND ($3::bigint IS NULL OR c.id < $3)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kit.seal import Sealer
 from scrm import db
-from scrm.members import profiles
+from scrm.members import names, profiles
 from scrm.points.holders import HOMES
 
 
@@ -14,12 +14,13 @@ from scrm.points.holders import HOMES
 class Friend:
     """Somebody who came through a member's code.
 
-    `nickname` is None while unknown. `state` is counts, void or fraud; `earned` is what the inviter has of it, by
-    asset, nothing where it does not count.
+    `nickname` is None while unknown, `called` is what staff call them. `state` is counts, void or fraud; `earned` is
+    what the inviter has of it, by asset, nothing where it does not count.
     """
 
     id: int
     nickname: str | None
+    called: str
     erased: bool
     came_at: datetime
     state: str
@@ -27,7 +28,8 @@ class Friend:
 
 
 _INVITED = f"""
-SELECT r.id, r.invitee_id, m.erased_at IS NOT NULL AS erased, r.came_at, r.state, e.earned
+SELECT r.id, r.invitee_id, coalesce(m.merged_into_id, m.id) AS person_id, m.erased_at IS NOT NULL AS erased, r.came_at,
+       r.state, e.earned
 FROM referral r
 JOIN member m ON m.id = r.invitee_id
 CROSS JOIN LATERAL (
@@ -50,6 +52,7 @@ async def invited(sealer: Sealer, member_id: int, *, before: int | None = None, 
         Friend(
             row["id"],
             known[row["invitee_id"]].nickname,
+            names.called(known[row["invitee_id"]], row["person_id"], erased=row["erased"]),
             row["erased"],
             row["came_at"],
             row["state"],

@@ -25,6 +25,9 @@ export function shortTime(at: string | null, now = new Date()): string {
   return SHORT.format(then)
 }
 
+/** Why somebody is called by a number: since December 2021 WeChat tells nobody's nickname. */
+export const UNNAMED = '微信不再提供粉丝的昵称，本人在小程序填写后显示'
+
 /** A browser and its system, as far as its own words tell. */
 export function deviceOf(agent: string): string {
   const browser =

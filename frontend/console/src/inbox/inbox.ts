@@ -83,12 +83,14 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
     }, TOGETHER)
   }
 
-  function notify(one: Happening) {
+  async function notify(one: Happening) {
     const elsewhere = document.hidden || opened.id() !== one.conversation
     const ours = one.state === 'waiting' || one.staff_id === session.me?.id
     if (!elsewhere || !ours || !['message', 'handed_over', 'assigned', 'transferred', 'requeued'].includes(one.kind)) return
     if (!document.hidden || !('Notification' in window) || Notification.permission !== 'granted') return
-    const known = items.value.find((item) => item.id === one.conversation)
+    // Whoever is in another list than the one that is shown has their name there, too.
+    const listed = items.value.find((item) => item.id === one.conversation)
+    const known = listed ?? (await ask('GET /inbox/{conversation_id}', { path: { conversation_id: one.conversation } }).catch(() => null))
     const title = one.kind === 'message' ? `${known?.nickname ?? '粉丝'} 发来消息` : one.state === 'waiting' ? '有粉丝在等待接待' : '新会话已分配给您'
     const shown = new Notification(title, { tag: `conversation-${one.conversation}`, lang: 'zh-CN' })
     shown.onclick = () => {
@@ -119,7 +121,7 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
         const one = data as Happening
         if (one.conversation === opened.id()) opened.happened(one)
         if (one.kind === 'typing') return
-        notify(one)
+        void notify(one)
         soon()
       },
       resync() {
