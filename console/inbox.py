@@ -78,12 +78,16 @@ class InboxPage(BaseModel):
 
 
 class InboxCounts(BaseModel):
-    """The numbers beside the lists; `all` None for whoever does not supervise."""
+    """The numbers beside the lists; `all` None for whoever does not supervise.
+
+    `unread` and `unanswered` are of mine: what has something unread, and what waits for my answer.
+    """
 
     mine: int
     waiting: int
     all: int | None
     unread: int
+    unanswered: int
 
 
 class ConversationPage(InboxItem):
@@ -181,9 +185,11 @@ async def inbox_list(call: Call, body: InboxQuery) -> InboxPage:
 @SURFACE.get("/inbox/counts", permission=ANSWER, errors=[Invalid, NotFound])
 async def inbox_counts(call: Call, query: BrandQuery) -> InboxCounts:
     """各列表的会话数."""
-    found = await queries.counts(brand_id=call.brand(query.brand), staff_id=call.me.staff_id)
+    found = await queries.counts(brand_id=call.brand(query.brand), staff_id=call.me.staff_id, now=call.now)
     everything = found.all if call.me.may(SUPERVISE) else None
-    return InboxCounts(mine=found.mine, waiting=found.waiting, all=everything, unread=found.unread)
+    return InboxCounts(
+        mine=found.mine, waiting=found.waiting, all=everything, unread=found.unread, unanswered=found.unanswered
+    )
 
 
 @SURFACE.get("/inbox/desk", permission=ANSWER, errors=[Invalid, NotFound])

@@ -8,7 +8,7 @@ from console.surface import SELF, SURFACE, Call
 from scrm.staff import sessions, signing_in
 from scrm.staff.lockout import Locked
 from scrm.staff.passwords import LONGEST
-from scrm.staff.sessions import hashed
+from scrm.staff.sessions import NotSignedIn, hashed
 from scrm.staff.signing_in import WrongPassword
 from web.shapes import Taken, Text
 
@@ -25,6 +25,27 @@ class SignedIn(BaseModel):
 
     csrf: str
     must_change_password: bool
+
+
+class SessionHere(BaseModel):
+    """Whether somebody is signed in at this browser."""
+
+    signed_in: bool
+
+
+@SURFACE.get("/session", public=True)
+async def session_here(call: Call) -> SessionHere:
+    """是否已登录.
+
+    What a page asks first: unlike `/me` it is no failure when nobody is, and it tells nothing else.
+    """
+    if not call.presented:
+        return SessionHere(signed_in=False)
+    try:
+        await sessions.caller(call.presented, call.now, noted=False)
+    except NotSignedIn:
+        return SessionHere(signed_in=False)
+    return SessionHere(signed_in=True)
 
 
 @SURFACE.post("/sign-in", public=True, errors=[WrongPassword, Locked])

@@ -83,6 +83,8 @@ async def send_message(
     if not verdict.allowed:
         return verdict
     await _belongs(raw, row, key, "staff", staff_id, now)
+    # Who answers has read what they answer, also where no page said so.
+    await _seen(raw, row, staff_id)
     broken = promise_broken(row, now)
     await change(
         raw,
@@ -129,17 +131,20 @@ async def note(
 async def read(tx: Transaction, *, conversation_id: int, brand_id: int, staff_id: int) -> None:
     """Note that one of the staff has seen all that the fan wrote so far. Raises NotFound."""
     raw = tx.connection
-    row = await lock(raw, conversation_id, brand_id)
+    await _seen(raw, await lock(raw, conversation_id, brand_id), staff_id)
+    await announce(raw, conversation_id, "read", [staff_id])
+
+
+async def _seen(raw: Connection, row: Row, staff_id: int) -> None:
     await raw.execute(
         """
         INSERT INTO conversation_read (conversation_id, staff_id, seen) VALUES ($1, $2, $3)
         ON CONFLICT (conversation_id, staff_id) DO UPDATE SET seen = greatest(conversation_read.seen, excluded.seen)
         """,
-        conversation_id,
+        row["id"],
         staff_id,
         row["heard"],
     )
-    await announce(raw, conversation_id, "read", [staff_id])
 
 
 _TELL = """

@@ -182,16 +182,17 @@ async def serving(fan_id: int) -> Serving | None:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many open conversations each list holds, and how many of mine have something unread."""
+    """How many open conversations each list holds, and how many of mine have something unread or wait for my answer."""
 
     mine: int
     waiting: int
     all: int
     unread: int
+    unanswered: int
 
 
-async def counts(*, brand_id: int, staff_id: int) -> Counts:
-    """Return the numbers beside the inbox's lists."""
+async def counts(*, brand_id: int, staff_id: int, now: datetime) -> Counts:
+    """Return the numbers beside the inbox's lists; what sleeps does not wait for an answer now."""
     rows = await db.fetch(
         """
         SELECT count(*) FILTER (WHERE c.state = 'staff' AND c.staff_id = $2) AS mine,
@@ -199,12 +200,17 @@ async def counts(*, brand_id: int, staff_id: int) -> Counts:
                count(*) AS all,
                count(*) FILTER (
                    WHERE c.state = 'staff' AND c.staff_id = $2 AND c.heard > coalesce(r.seen, 0)
-               ) AS unread
+               ) AS unread,
+               count(*) FILTER (
+                   WHERE c.state = 'staff' AND c.staff_id = $2 AND (c.answer_due_at IS NOT NULL OR c.last_from = 'fan')
+                     AND (c.snoozed_until IS NULL OR c.snoozed_until <= $3)
+               ) AS unanswered
         FROM conversation c LEFT JOIN conversation_read r ON r.conversation_id = c.id AND r.staff_id = $2
         WHERE c.brand_id = $1 AND c.state <> 'closed'
         """,
         brand_id,
         staff_id,
+        now,
     )
     return Counts(**dict(rows[0]))
 

@@ -81,8 +81,12 @@ async def desk(database_url: str, clock: ManualClock, chromium: Browser) -> Asyn
 async def test_from_the_first_password_to_signing_out(desk: Desk) -> None:
     first = await desk.person("chen.qing", "admin", password=None)
     page = await desk.page()
+    failed: list[str] = []
+    page.on("response", lambda answer: failed.append(answer.url) if answer.status >= 400 else None)
     await page.goto("/console/audit")
     await expect(page).to_have_url(re.compile(r"/console/sign-in\?back=/audit$"))
+    # Whoever only opens the page is asked to sign in, and nothing has failed.
+    assert failed == []
     await desk.sign_in(page, "chen.qing", "not-the-password")
     await expect(page.locator(".el-form-item__error")).to_have_text("登录名或密码不对")
     await desk.sign_in(page, "chen.qing", first)

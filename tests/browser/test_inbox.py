@@ -124,6 +124,10 @@ async def test_a_fan_asks_the_bot_then_a_person_who_answers_and_is_rated(both: B
 
     await both.says("您好，我是李娜，请问有什么可以帮您？")
     await both.phone_shows("您好，我是李娜")
+    # Answered, nothing of mine waits any more.
+    mine = console.locator("[data-test=view-mine]")
+    await expect(mine).to_have_text("我的")
+    await expect(mine).to_have_attribute("title", "0 个等您回复，共 1 个接待中")
     said = console.locator("[data-test=said]").last
     await expect(said).to_contain_text("已送达")
     await expect(console.locator("[data-test=left]")).to_have_text("还可发 4 条")

@@ -191,3 +191,14 @@ async def test_a_narrow_window_shows_every_button(both: Both) -> None:
         assert box["width"] >= 28, name
         assert column["x"] <= box["x"], name
         assert box["x"] + box["width"] <= column["x"] + column["width"], name
+
+
+async def test_the_header_of_a_conversation_is_one_line_at_1024(both: Both) -> None:
+    console = both.console
+    await console.set_viewport_size({"width": 1024, "height": 768})
+    # Opened in a window of that width the menu is folded.
+    await console.reload()
+    await asked_for_a_person(both)
+    await expect(console.locator("header.top .el-button")).to_have_text(["暂缓", "转接", "", "结束"])
+    boxes = [await one.bounding_box() for one in await console.locator("header.top .el-button").all()]
+    assert len({box["y"] for box in boxes if box is not None}) == 1

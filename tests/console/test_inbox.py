@@ -3,6 +3,7 @@
 import pytest
 
 from console.surface import SURFACE
+from scrm.conversations import lines
 from scrm.members.queries import FanView
 from tests.console.conftest import Browser, Office
 from tests.console.shop import Shop, open_shop, text
@@ -39,7 +40,7 @@ async def test_sitting_down_gives_whoever_waits_and_the_lists_say_so(shop: Shop)
     (mine,) = (await agent.post("/inbox/search", {"brand": shop.brand})).body["items"]
     assert (mine["id"], mine["unread"], mine["last_line"], mine["messages_left"]) == (conversation, 1, "请问有货吗", 4)
     counts = (await agent.get(f"/inbox/counts?brand={shop.brand}")).body
-    assert counts == {"mine": 1, "waiting": 0, "all": None, "unread": 1}
+    assert counts == {"mine": 1, "waiting": 0, "all": None, "unread": 1, "unanswered": 1}
     await agent.post(f"/inbox/{conversation}/read")
     assert (await agent.get(f"/inbox/counts?brand={shop.brand}")).body["unread"] == 0
 
@@ -290,3 +291,30 @@ async def test_a_brand_that_there_is_not_has_no_desk_and_no_quick_replies(shop: 
         assert (refused.said, refused.body["field"]) == ((404, "not_found"), "brand"), path
     for table in ("seat", "quick_reply"):
         assert await shop.office.rows(f"SELECT 1 FROM {table}") == []  # noqa: S608  # our own names
+
+
+async def test_mine_counts_what_waits_for_my_answer(shop: Shop) -> None:
+    agent, other = await shop.agent(), await shop.agent()
+    fan, conversation = await taken(shop, agent)
+
+    async def numbers(who: Browser) -> list[int]:
+        counts = (await who.get(f"/inbox/counts?brand={shop.brand}")).body
+        return [counts["mine"], counts["unread"], counts["unanswered"]]
+
+    assert (await numbers(agent), await numbers(other)) == ([1, 1, 1], [0, 0, 0])
+    # To have read it is not to have answered.
+    await agent.post(f"/inbox/{conversation}/read")
+    assert await numbers(agent) == [1, 0, 1]
+    await agent.post(f"/inbox/{conversation}/messages", text("有货的"))
+    assert await numbers(agent) == [1, 0, 0]
+    # Answered from where nobody said that it was read, it is read all the same.
+    shop.clock.advance(seconds=5)
+    await happens(fan, TEXT, shop.clock.now(), {"content": "多少钱"})
+    await lines.heard(fan_id=fan.id, now=shop.clock.now())
+    assert await numbers(agent) == [1, 1, 1]
+    await agent.post(f"/inbox/{conversation}/snooze", {"minutes": 30})
+    assert await numbers(agent) == [1, 1, 0]
+    shop.clock.advance(minutes=31)
+    assert await numbers(agent) == [1, 1, 1]
+    await agent.post(f"/inbox/{conversation}/messages", text("三十元"))
+    assert await numbers(agent) == [1, 0, 0]

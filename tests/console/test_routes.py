@@ -34,8 +34,8 @@ def test_there_are_routes_to_try() -> None:
     assert {one.permission for one in ENDPOINTS if not one.public} >= {SELF, "staff.manage", "audit.read"}
 
 
-def test_the_only_public_route_is_signing_in() -> None:
-    assert [(one.method, one.path) for one in ENDPOINTS if one.public] == [("POST", "/sign-in")]
+def test_the_only_public_routes_are_signing_in_and_whether_one_is() -> None:
+    assert [(one.method, one.path) for one in ENDPOINTS if one.public] == [("GET", "/session"), ("POST", "/sign-in")]
 
 
 def test_every_route_says_who_may_use_it() -> None:
@@ -49,7 +49,9 @@ def test_every_route_says_who_may_use_it() -> None:
 async def test_nobody_is_let_in(office: Office) -> None:
     for endpoint in ENDPOINTS:
         answer = await tried(office.browser(), endpoint)
-        if endpoint.public:
+        if endpoint.path == "/session":
+            assert (answer.status, answer.body) == (200, {"signed_in": False})
+        elif endpoint.public:
             assert answer.said == (422, "invalid"), endpoint.path
         else:
             assert answer.said == (401, "not_signed_in"), endpoint.path
@@ -139,7 +141,7 @@ def test_every_reference_of_the_document_leads_somewhere() -> None:
     operations = [one for methods in DOCUMENT["paths"].values() for one in methods.values()]
     identifiers = [one["operationId"] for one in operations]
     assert len(identifiers) == len(set(identifiers)) == len(ENDPOINTS)
-    assert sum("x-permission" in one for one in operations) == len(ENDPOINTS) - 1
+    assert sum("x-permission" in one for one in operations) == len(ENDPOINTS) - 2
 
 
 async def test_the_document_is_shown_to_people(office: Office) -> None:

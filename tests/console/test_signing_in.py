@@ -209,3 +209,19 @@ async def test_devices_are_seen_and_ended(office: Office) -> None:
     await who.sign_in()
     assert (await phone.post("/me/sessions/end-others")).body == {"ended": 1}
     assert ((await who.get("/me")).status, (await phone.get("/me")).status) == (401, 200)
+
+
+async def test_a_page_learns_without_a_failure_whether_anybody_is_signed_in(office: Office) -> None:
+    who = await office.person("agent")
+    assert (await who.get("/session")).body == {"signed_in": False}
+    await who.sign_in()
+    assert (await who.get("/session")).body == {"signed_in": True}
+    # To ask is no use of the session: it ends two hours after the last one all the same.
+    for _ in range(4):
+        office.clock.advance(minutes=30)
+        answer = await who.get("/session")
+    assert (answer.status, answer.body) == (200, {"signed_in": False})
+    assert (await who.get("/me")).said == (401, "session_over")
+    made_up = office.browser()
+    made_up.cookie = "made-up"
+    assert (await made_up.get("/session")).body == {"signed_in": False}

@@ -29,7 +29,7 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
   const loaded = ref(false)
   const loading = ref(false)
   const error = ref<ApiError | null>(null)
-  const counts = shallowRef<InboxCounts>({ mine: 0, waiting: 0, all: null, unread: 0 })
+  const counts = shallowRef<InboxCounts>({ mine: 0, waiting: 0, all: null, unread: 0, unanswered: 0 })
   const desk = shallowRef<InboxDesk>({ skills: [], colleagues: [], accounts: [] })
   const away = ref(localStorage.getItem(AWAY) === '1')
   const now = ref(Date.now())
