@@ -7,11 +7,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from console.inbox import ANSWER, brand_of, opened
+from console.inbox import ANSWER, brand_of, opened, staff_names
 from console.surface import SURFACE, Call
 from kit.state import StateUnavailable
 from scrm import db
-from scrm.conversations import closing, lines, service
+from scrm.conversations import closing, desk_queries, lines, service
 from scrm.conversations.changes import CHANNEL
 from scrm.errors import Conflict, Forbidden, Invalid, NotFound
 from scrm.staff import audit
@@ -99,7 +99,13 @@ async def transfer(call: Call, conversation_id: int, body: TransferBody) -> None
             note=body.note,
         )
 
-    after = {"to_staff_id": body.to_staff_id, "to_skill": body.to_skill}
+    # To whom, as people call them: the trail outlives names of skills and is read by those who know no ids.
+    staff = await staff_names([] if body.to_staff_id is None else [body.to_staff_id])
+    titles = {one["name"]: one["title"] for one in await desk_queries.skills(brand_id)}
+    after = {
+        "to_staff": staff.get(body.to_staff_id or 0),
+        "to_skill": None if body.to_skill is None else titles.get(body.to_skill, body.to_skill),
+    }
     entry = _entry("conversation.transferred", conversation_id, brand_id, after)
     await audit.along(call.actor, change, lambda _: entry, call.now)
 

@@ -183,6 +183,7 @@ async def put_tag(call: Call, conversation_id: int, body: TagBody) -> TagDone:
 async def take_tag(call: Call, conversation_id: int, tag_id: int) -> TagDone:
     """移除标签."""
     brand_id, row = await opened(call, conversation_id)
+    called = {one.id: one.name for one in await tags.of_brand(brand_id)}.get(tag_id, str(tag_id))
 
     async def change() -> TagDone:
         changed = await tagging.take(
@@ -190,7 +191,7 @@ async def take_tag(call: Call, conversation_id: int, tag_id: int) -> TagDone:
         )
         return TagDone(changed=changed, tag_id=tag_id)
 
-    return await audit.along(call.actor, change, lambda _: _tagged("tag.taken", row, brand_id, str(tag_id)), call.now)
+    return await audit.along(call.actor, change, lambda _: _tagged("tag.taken", row, brand_id, called), call.now)
 
 
 def _tagged(action: str, row: InboxRow, brand_id: int, tag: str) -> Entry:

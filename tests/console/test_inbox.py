@@ -192,6 +192,13 @@ async def test_notes_tags_and_the_panel(shop: Shop) -> None:
     assert [one["name"] for one in (await agent.get(f"/inbox/{conversation}/fan")).body["tags"]] == ["高意向"]
     assert (await agent.call("DELETE", f"/inbox/{conversation}/tags/{put['tag_id']}")).body["changed"] is True
     assert (await agent.get(f"/inbox/{conversation}/fan")).body["tags"] == []
+    boss = await shop.agent("admin")
+    told = (await boss.get("/audit?action=tag.")).body["items"]
+    assert [(one["action"], one["after"]) for one in told] == [
+        ("tag.taken", {"tag": "高意向"}),
+        ("tag.put", {"tag": "高意向"}),
+        ("tag.put", {"tag": "高意向"}),
+    ]
 
 
 async def test_snoozing_passing_on_and_closing(shop: Shop) -> None:
@@ -214,6 +221,9 @@ async def test_snoozing_passing_on_and_closing(shop: Shop) -> None:
     assert (await other.post(f"/inbox/{conversation}/close", {})).body == {"closed": False}
     trail = [word for word, _ in await shop.office.trail()]
     assert (trail.count("conversation.transferred"), trail.count("conversation.closed")) == (1, 2)
+    boss = await shop.agent("admin")
+    (line,) = (await boss.get("/audit?action=conversation.transferred")).body["items"]
+    assert line["after"] == {"to_staff": (await other.get("/me")).body["name"], "to_skill": None}
 
 
 async def test_colleagues_conversations_are_for_who_supervises_and_other_brands_for_nobody(shop: Shop) -> None:

@@ -1,5 +1,8 @@
-// The audit trail's machine words, as people read them. A new action adds its line to ACTIONS.
+// The audit trail as people read it: what was done, and in sentences what it changed. A new action adds its line to
+// ACTIONS, and one to SAYS where its details are no plain "from this to that".
 import type { AuditLine } from './generated/contract'
+import { EVIDENCE, signed } from './members/words'
+import { briefly, MATCHES, type Reply } from './rules/names'
 import { brandName } from './session'
 
 export const ACTIONS: Record<string, string> = {
@@ -76,50 +79,116 @@ export const GROUPS: [string, string][] = [
   ['quick_reply.', '快捷回复'],
 ]
 
+/** As scrm/staff/permissions.py calls them. */
+const PERMISSIONS: Record<string, string> = {
+  'inbox.answer': '接待会话',
+  'inbox.gift': '向粉丝赠送积分',
+  'inbox.supervise': '查看全部会话、转接与实时看板',
+  'service.manage': '排班与客服设置',
+  'knowledge.read': '查看知识库',
+  'knowledge.edit': '编辑知识库',
+  'assistant.manage': '设置智能客服与预算',
+  'members.read': '查看会员',
+  'members.phone': '查看完整姓名与手机号',
+  'members.edit': '给会员打标签、拆分合并',
+  'members.export': '导出会员',
+  'points.adjust': '人工调整积分',
+  'rules.edit': '编辑自动回复与规则',
+  'reports.read': '查看报表',
+  'accounts.read': '查看公众号与小程序',
+  'staff.manage': '管理员工与角色',
+  'audit.read': '查看操作日志',
+}
+// What may differ between two states, and how it is called.
 const NAMES: Record<string, string> = {
   mode: '加密模式', verified: '微信认证', secret: 'AppSecret', token: 'Token', aes_key: 'EncodingAESKey',
-  login: '登录名', name: '名称', role: '角色', brands: '品牌', skills: '技能', capacity: '同时接待', status: '状态',
-  permissions: '权限', session: '会话', sessions: '设备数',
-  version: '版本', published: '粉丝看到的版本', kind: '类型', created: '新增', updated: '更新', rejected: '未导入',
-  publish: '立即发布', groups: '组数', match: '匹配方式', pattern: '关键词', reply: '回复', priority: '顺序', enabled: '启用',
-  audience: '对象', channel: '渠道', banned: '禁用词', member_calls: '每人每天次数', member_tokens: '每人每天 token',
-  calls: '每天次数', tokens: '每天 token', fen: '每天金额（分）', interests: '每天兴趣识别次数',
-  first_response_seconds: '首次响应（秒）', promise_minutes: '承诺时间（分钟）', unsure_minutes: '连续答不上（分钟）', rating_minutes: '评价有效（分钟）',
-  idle_minutes: '自动结束（分钟）', connected: '话术：已接通', next: '话术：下一位', queue: '话术：排队', outside: '话术：非服务时间', no_hours: '话术：没有排班',
-  rating: '话术：请评价', closing: '话术：结束', by_fan: '话术：取消排队', title: '名称', wechat: '微信客服接待', shifts: '班次', day: '日期', note: '备注',
-  tag: '标签', category: '分类', action: '操作', filter: '筛选项', total: '人数', changed: '变动人数', clear: '含完整姓名手机号',
-  why: '原因', text: '内容', summary: '写了小结', to_staff_id: '转给员工', to_skill: '转给技能组',
-  asset: '种类', amount: '数额', reason: '原因', evidence: '证据', members: '会员', merge: '合并',
+  login: '登录名', name: '名称', role: '角色', brands: '负责的品牌', skills: '技能', capacity: '同时接待', status: '状态',
+  permissions: '权限', match: '匹配方式', pattern: '关键词', reply: '回复', priority: '顺序', audience: '对象', channel: '渠道',
+  banned: '禁用词', member_calls: '每位粉丝每天的次数', member_tokens: '每位粉丝每天的 token', calls: '每天的次数', tokens: '每天的 token',
+  fen: '每天的金额（分）', interests: '每天的兴趣识别次数', first_response_seconds: '首次响应（秒）', promise_minutes: '承诺时间（分钟）',
+  unsure_minutes: '连续答不上（分钟）', rating_minutes: '评价有效（分钟）', idle_minutes: '自动结束（分钟）', connected: '话术“已接通”',
+  next: '话术“下一位”', queue: '话术“排队”', outside: '话术“非服务时间”', no_hours: '话术“没有排班”', rating: '话术“请评价”',
+  closing: '话术“结束”', by_fan: '话术“取消排队”', title: '名称', shifts: '班次', day: '日期', kind: '类型', note: '备注',
+  category: '分类', text: '内容', version: '版本', published: '粉丝看到的版本', tag: '标签', reason: '原因', groups: '同义词组数',
 }
-const VALUES: Record<string, string> = {
-  plain: '明文模式', compatible: '兼容模式', safe: '安全模式',
-  active: '在职', disabled: '已停用', draft: '草稿', archived: '已归档', published: '已发布', qa: '问答', article: '文章',
-  exact: '完全相同', contains: '包含', regex: '正则表达式', click: '菜单点击', any: '所有人', new: '新粉丝', returning: '再次关注',
-  true: '是', false: '否',
-  put: '打上', take: '移除', points: '积分', growth: '经验', unionid: 'UnionID', phone: '手机号',
-  workday: '上班', restday: '休息', closed: '停止服务',
+const WORDS: Record<string, Record<string, string>> = {
+  mode: { plain: '明文模式', compatible: '兼容模式', safe: '安全模式' },
+  status: { active: '在职', disabled: '已停用', draft: '草稿', archived: '已归档', published: '已发布' },
+  kind: { qa: '问答', article: '文章', workday: '上班', restday: '休息', closed: '停止服务' },
+  audience: { any: '所有人', new: '新粉丝', returning: '再次关注的粉丝' },
 }
+const FILTERS: Record<string, string> = {
+  number: '用户 ID 或会员号', nickname: '昵称', name: '姓名', phone: '手机号', since: '加入时间', until: '加入时间', platform: '平台', level: '等级',
+  tags: '标签', points_min: '积分', points_max: '积分', people: '手工选择',
+}
+type Values = Record<string, any>
 
+/** A value as people read it. */
 function text(name: string, value: unknown): string {
-  if (Array.isArray(value)) {
-    if (value.length === 0) return '无'
-    return value.map((one) => (name === 'brands' && typeof one === 'number' ? brandName(one) : String(one))).join('、')
-  }
   if (value === null || value === undefined || value === '') return '空'
-  if (typeof value === 'object') return JSON.stringify(value)
-  return VALUES[String(value)] ?? String(value)
+  if (typeof value === 'boolean') return value ? '是' : '否'
+  if (Array.isArray(value)) return value.length === 0 ? '无' : value.map((one) => text(name, one)).join('、')
+  if (name === 'reply') return `“${briefly(value as Reply)}”`
+  if (name === 'brands' && typeof value === 'number') return brandName(value)
+  if (name === 'permissions') return PERMISSIONS[String(value)] ?? String(value)
+  if (name === 'match') return MATCHES[value as keyof typeof MATCHES]?.text ?? String(value)
+  if (name === 'version' || name === 'published') return `第 ${value} 版`
+  if (typeof value === 'object') return Object.entries(value).map(([key, one]) => `${NAMES[key] ?? key} ${text(key, one)}`).join('，')
+  return WORDS[name]?.[String(value)] ?? (typeof value === 'number' ? ` ${value} ` : `“${value}”`)
 }
 
-export interface Difference {
-  name: string
-  before: string | null
-  after: string | null
+/** One thing that is other than it was, or that was there from the beginning, or is gone. */
+function changed(name: string, before: Values | null, after: Values | null): string {
+  const what = NAMES[name] ?? name
+  const [was, is] = [before?.[name], after?.[name]]
+  if (name === 'enabled') return after && name in after ? (is ? '启用' : '停用') : ''
+  if (Array.isArray(was) && Array.isArray(is)) {
+    const came = is.filter((one) => !was.includes(one))
+    const went = was.filter((one) => !is.includes(one))
+    const parts = [came.length > 0 && `增加 ${text(name, came)}`, went.length > 0 && `去掉 ${text(name, went)}`].filter(Boolean)
+    return `${what}：${parts.join('，') || '调整了顺序'}`
+  }
+  if (before && name in before && after && name in after) return `${what}由${text(name, was)}改为${text(name, is)}`
+  if (after && name in after) return `${what}为${text(name, is)}`
+  return `原来的${what}为${text(name, was)}`
 }
 
-/** What a line says has changed, name by name. */
-export function differences(line: AuditLine): Difference[] {
+const filtered = (names: string[]) =>
+  names.length === 0 ? '没有筛选，全部会员' : `按${[...new Set(names.map((one) => FILTERS[one] ?? one))].join('、')}筛选`
+const because = (why: unknown) => (why ? `原因：${why}` : '')
+
+// What needs words of its own; `a` is what is now, `b` what was.
+const SAYS: Record<string, (a: Values, b: Values) => string[]> = {
+  'session.refused': () => ['登录名或密码不对'],
+  'session.revoked': (a) => [a.sessions ? `退出了 ${a.sessions} 台设备` : '退出了一台设备'],
+  'knowledge.changed': (a, b) => [b.version ? `在第 ${b.version} 版之后写了第 ${a.version} 版` : `写了第 ${a.version} 版`],
+  'knowledge.imported': (a) => [`新增 ${a.created} 条，更新 ${a.updated} 条，没有导入 ${a.rejected} 条`, a.publish ? '导入后立即发布' : '导入为草稿，还没有发布'],
+  'knowledge.synonyms': (a) => [`现在有 ${a.groups} 组同义词`],
+  'desk.served_by': (a) => ['wechat' in a ? (a.wechat ? '改由微信客服接待' : '改由我们的坐席接待') : '没有变化'],
+  'desk.skill_removed': (_, b) => [`删除了队列${text('skills', b.skills)}，排队中的会话改由任何客服接待`],
+  'members.exported': (a) => [filtered(a.filter ?? []), a.clear ? '文件里有完整的姓名和手机号' : '文件里的姓名和手机号已打码'],
+  'member.tagged': (a) => [`打上标签“${a.tag}”`],
+  'member.untagged': (a) => [`移除标签“${a.tag}”`],
+  'tag.put': (a) => [`打上标签“${a.tag}”`],
+  'tag.taken': (a) => [`移除标签“${a.tag}”`],
+  'member.split': (a) => [
+    `撤回合并的证据：${EVIDENCE[a.evidence] ?? a.evidence}`,
+    a.members?.length > 1 ? `拆分为会员 ${a.members.join(' 和会员 ')}` : '因为还有其他证据，仍是同一位会员',
+  ],
+  'points.adjusted': (a) => [`${a.asset === 'growth' ? '经验' : '积分'} ${signed(a.amount)}`, because(a.reason)],
+  'points.given': (a) => [`赠送 ${a.amount} 积分`, because(a.why)],
+  'tag.batch_begun': (a) => [`给 ${a.total} 位会员${a.action === 'take' ? '移除' : '打上'}“${a.tag}”`, filtered(a.filter ?? [])],
+  'tag.batch_undone': (a) => [`${a.changed} 位会员恢复原样`],
+  'conversation.transferred': (a) => [
+    a.to_staff ? `转给同事 ${a.to_staff}` : a.to_staff_id ? `转给员工 ${a.to_staff_id}` : a.to_skill ? `转到“${a.to_skill}”队列` : '转到不限技能的队列',
+  ],
+  'conversation.closed': (a) => [a.summary ? '写了小结' : '没有写小结'],
+}
+
+/** What a line says has changed, sentence by sentence. */
+export function sentences(line: AuditLine): string[] {
+  const says = SAYS[line.action]
+  if (says) return says(line.after ?? {}, line.before ?? {}).filter(Boolean)
   const names = [...new Set([...Object.keys(line.before ?? {}), ...Object.keys(line.after ?? {})])]
-  const side = (values: Record<string, unknown> | null, name: string) =>
-    values && name in values ? text(name, values[name]) : null
-  return names.map((name) => ({ name: NAMES[name] ?? name, before: side(line.before, name), after: side(line.after, name) }))
+  return names.map((name) => changed(name, line.before, line.after).trim()).filter(Boolean)
 }
