@@ -1,5 +1,6 @@
 """The members' pages in a real browser: filter, tags for many with undo, a person's points and a split, export."""
 
+import json
 import re
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from kit.ids import key_of
+from scrm.conversations.service import request_person
 from scrm.db import fetch
 from scrm.members import profiles
 from scrm.members.queries import FanView
@@ -39,12 +41,26 @@ async def people(at: Desk, n: int = 3) -> list[FanView]:
     return fans
 
 
-async def enter(at: Desk, path: str) -> Page:
-    await at.person("chen.qing", "admin")
+async def enter(at: Desk, path: str, login: str = "chen.qing") -> Page:
+    """Open a page as somebody; chen.qing is made, an administrator."""
+    if login == "chen.qing":
+        await at.person(login, "admin")
     page = await at.page()
     await page.goto(f"/console{path}")
-    await at.sign_in(page, "chen.qing")
+    await at.sign_in(page, login)
     return page
+
+
+async def at_work(at: Desk, login: str, permissions: list[str]) -> None:
+    """Make somebody with a role of their own."""
+    await at.person(login, "viewer")
+    role = await value(
+        "INSERT INTO role (name, permissions, created_at) VALUES ($1, $2::jsonb, $3) RETURNING id",
+        login,
+        json.dumps(permissions),
+        at.clock.now(),
+    )
+    await fetch("UPDATE staff SET role_id = $2 WHERE login = $1", login, role)
 
 
 async def test_a_filter_finds_and_a_batch_tags_and_is_undone(desk: Desk) -> None:  # noqa: F811
@@ -120,3 +136,36 @@ async def test_a_persons_page_adjusts_tags_and_splits(desk: Desk) -> None:  # no
     assert [
         row["action"] for row in await fetch("SELECT action FROM audit WHERE action ~ '^(points|member)' ORDER BY id")
     ] == ["points.adjusted", "member.tagged", "member.split"]
+
+
+async def test_the_inbox_and_a_members_page_lead_to_each_other(desk: Desk) -> None:  # noqa: F811
+    account = await make_account(appid="wx-members-1")
+    fan = await make_fan(account)
+    await happens(fan, TEXT, desk.clock.now(), {"content": "在吗"})
+    conversation = (await request_person(fan_id=fan.id, reason="rule", now=desk.clock.now())).conversation_id
+    # The inbox shows the first brand while none is chosen.
+    await fetch("UPDATE conversation SET brand_id = (SELECT min(id) FROM brand) WHERE id = $1", conversation)
+    await fetch("UPDATE account SET brand_id = (SELECT min(id) FROM brand) WHERE id = $1", account)
+    page = await enter(desk, f"/inbox?c={conversation}")
+    name, why = f"会员 {fan.member_id}", "微信不再提供粉丝的昵称，本人在小程序填写后显示"
+    await expect(page.locator("[data-test=chat-name]")).to_have_text(name)
+    await expect(page.locator("[data-test=fan-name]")).to_have_text(name)
+    await expect(page.get_by_role("complementary", name="粉丝资料")).to_contain_text(why)
+    await page.get_by_role("link", name="会员资料").click()
+    await expect(page).to_have_url(re.compile(rf"/console/members/{fan.member_id}$"))
+    await expect(page.get_by_role("heading", name=name)).to_be_visible()
+    await expect(page.locator("[data-test=unnamed]")).to_have_text(why)
+    await page.get_by_role("tab", name="会话").click()
+    await page.get_by_title("打开会话").click()
+    await expect(page).to_have_url(re.compile(rf"/console/inbox\?c={conversation}$"))
+    await expect(page.locator("[data-test=fan-name]")).to_have_text(name)
+
+    # Who may not see members has no way there; who does not answer fans reads of the conversation and has no link.
+    await at_work(desk, "li.na", ["inbox.answer", "inbox.supervise"])
+    clerk = await enter(desk, f"/inbox?c={conversation}", "li.na")
+    await expect(clerk.locator("[data-test=fan-name]")).to_have_text(name)
+    await expect(clerk.get_by_role("link", name="会员资料")).to_have_count(0)
+    await desk.person("zhou.yi", "viewer")
+    viewer = await enter(desk, f"/members/{fan.member_id}?tab=talks", "zhou.yi")
+    await expect(viewer.get_by_role("cell", name="人工接待中")).to_be_visible()
+    await expect(viewer.get_by_title("打开会话")).to_have_count(0)
