@@ -186,3 +186,30 @@ async def test_the_page_is_fenced_and_its_files_are_kept(desk: Desk) -> None:
                 assert answer.status == 404 or "pyproject" not in await answer.text()
         async with http.get("/console", allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (302, "/console/")
+
+
+@pytest.mark.parametrize(
+    ("role", "pages"),
+    [
+        (
+            "supervisor",
+            "首页 会话 知识库 智能客服 实时看板 客服报表 排班与客服设置 会员 标签 自动回复",
+        ),
+        ("agent", "首页 会话 知识库 智能客服 会员 标签"),
+    ],
+)
+async def test_the_menu_is_what_a_role_may_and_every_page_of_it_opens_whole(desk: Desk, role: str, pages: str) -> None:
+    await desk.person("li.na", role)
+    page = await desk.page()
+    refused: list[str] = []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status in (403, 404) else None)
+    await page.goto("/console/")
+    await desk.sign_in(page, "li.na")
+    items = page.get_by_role("navigation").get_by_role("menuitem")
+    await expect(items).to_have_text(pages.split())
+    for name in pages.split():
+        await items.get_by_text(name, exact=True).click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    assert refused == []
+    await page.goto("/console/audit")
+    await expect(page.get_by_text("您的角色不能打开“操作日志”")).to_be_visible()
