@@ -157,23 +157,21 @@ class Categories(BaseModel):
     items: list[Category]
 
 
-@SURFACE.get("/knowledge/entries", permission=READ, errors=[NotFound])
-async def entries(call: Call, query: EntriesQuery) -> EntryList:
+@SURFACE.ask("/knowledge/search", permission=READ, errors=[NotFound])
+async def entries(call: Call, body: EntriesQuery) -> EntryList:
     """知识列表."""
     found = await queries.entries(
-        call.brand(query.brand),
-        status=query.status,
-        kind=query.kind,
-        category=query.category,
-        text=query.text,
-        before=query.before,
-        limit=query.limit + 1,
+        call.brand(body.brand),
+        status=body.status,
+        kind=body.kind,
+        category=body.category,
+        text=body.text,
+        before=body.before,
+        limit=body.limit + 1,
     )
-    shown = found[: query.limit]
+    shown = found[: body.limit]
     names = await names_of(one.author for one in shown)
-    return EntryList(
-        items=[_item(one, names) for one in shown], next=shown[-1].id if len(found) > query.limit else None
-    )
+    return EntryList(items=[_item(one, names) for one in shown], next=shown[-1].id if len(found) > body.limit else None)
 
 
 @SURFACE.get("/knowledge/categories", permission=READ, errors=[NotFound])

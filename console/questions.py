@@ -107,11 +107,11 @@ class UnansweredList(BaseModel):
     items: list[UnansweredItem]
 
 
-@SURFACE.get("/knowledge/question", permission=READ, errors=[NotFound])
-async def try_question(call: Call, query: QuestionQuery) -> QuestionTried:
+@SURFACE.ask("/knowledge/question", permission=READ, errors=[NotFound])
+async def try_question(call: Call, body: QuestionQuery) -> QuestionTried:
     """测试一个问题：知识库怎样回答，为什么."""
-    brand_id = call.brand(query.brand)
-    found = await _library(call).test_question(brand_id, query.text, now=call.now)
+    brand_id = call.brand(body.brand)
+    found = await _library(call).test_question(brand_id, body.text, now=call.now)
     return QuestionTried(
         verdict=found.verdict,
         seen=_seen(found, model=call.parts.model),
@@ -120,7 +120,7 @@ async def try_question(call: Call, query: QuestionQuery) -> QuestionTried:
             RuleFirst(account=account.name, pattern=rule.pattern)
             for account in await replies.accounts([brand_id])
             if account.enabled
-            and (rule := replies.book_of(await replies.rules(account.id)).for_text(query.text)) is not None
+            and (rule := replies.book_of(await replies.rules(account.id)).for_text(body.text)) is not None
         ],
     )
 

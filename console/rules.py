@@ -188,16 +188,16 @@ async def remove_rule(call: Call, rule_id: int) -> None:
     await audit.along(call.actor, change, line, call.now)
 
 
-@SURFACE.get("/rules/try", permission=EDIT, errors=[NotFound])
-async def try_rules(call: Call, query: TryQuery) -> Tried:
+@SURFACE.ask("/rules/try", permission=EDIT, errors=[NotFound])
+async def try_rules(call: Call, body: TryQuery) -> Tried:
     """试一试：粉丝这样说时哪条规则会回复."""
-    await brand_of(call, query.account)
-    own = [one for one in await queries.rules(query.account) if one.enabled]
-    first = _first(own, query)
+    await brand_of(call, body.account)
+    own = [one for one in await queries.rules(body.account) if one.enabled]
+    first = _first(own, body)
     if first is None:
         return Tried(rule=None, hidden=[])
     later = own[own.index(first) + 1 :]
-    hidden = [one for one in later if _first([one], query) is not None]
+    hidden = [one for one in later if _first([one], body) is not None]
     return Tried(rule=_item(first), hidden=[_item(one) for one in hidden[:20]])
 
 

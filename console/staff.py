@@ -90,21 +90,21 @@ class SignedOut(BaseModel):
     ended: int
 
 
-@SURFACE.get("/staff", permission=MANAGE)
-async def staff_list(call: Call, query: StaffQuery) -> StaffList:
+@SURFACE.ask("/staff/search", permission=MANAGE)
+async def staff_list(call: Call, body: StaffQuery) -> StaffList:
     """员工列表."""
     found = await queries.staff_list(
-        brands=call.within(query.brand),
+        brands=call.within(body.brand),
         now=call.now,
         idle_since=call.now - IDLE,
-        text=query.text,
-        status=query.status,
-        role_id=query.role,
-        before=query.before,
-        limit=query.limit + 1,
+        text=body.text,
+        status=body.status,
+        role_id=body.role,
+        before=body.before,
+        limit=body.limit + 1,
     )
-    shown = found[: query.limit]
-    return StaffList(items=[_item(one) for one in shown], next=shown[-1].id if len(found) > query.limit else None)
+    shown = found[: body.limit]
+    return StaffList(items=[_item(one) for one in shown], next=shown[-1].id if len(found) > body.limit else None)
 
 
 @SURFACE.post("/staff", permission=MANAGE, status=201, network=True, errors=[Conflict, Invalid])

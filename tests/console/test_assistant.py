@@ -136,7 +136,7 @@ async def test_a_question_is_tried_with_the_rules_that_come_first(shop: Shop) ->
     who = await shop.office.signed_in("agent")
 
     async def tried(text: str) -> Any:
-        return (await who.get(f"/knowledge/question?brand={shop.brand_id}&text={text}")).body
+        return (await who.post("/knowledge/question", {"brand": shop.brand_id, "text": text})).body
 
     found = await tried("几点开门")
     assert (found["verdict"], found["seen"], found["rules"]) == ("answer", "十点开门。\n\n来源：几点开门？", [])

@@ -45,5 +45,5 @@ async def test_a_brands_role_is_for_nobody_of_all_brands(office: Office) -> None
     refused = await boss.post("/staff", new)
     assert (refused.status, refused.body["field"]) == (422, "role_id")
     assert (await boss.post("/staff", new | {"brands": [mine]})).status == 201
-    await boss.get("/staff")
+    await boss.post("/staff/search", {})
     assert await office.rows("SELECT 1 FROM staff WHERE all_brands AND role_id = $1", made.body["id"]) == []

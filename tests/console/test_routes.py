@@ -15,6 +15,8 @@ from tests.contracts.repository import ROOT
 from web.endpoints import Endpoint, Surface
 
 DOCUMENT = console.document()
+# What says of a text that it is a choice, a date or in a form of ours.
+MACHINES = {"enum", "const", "pattern", "format"}
 ENDPOINTS = sorted(SURFACE.endpoints, key=lambda one: (one.path, one.method))
 
 
@@ -44,6 +46,24 @@ def test_every_route_says_who_may_use_it() -> None:
     for options in ({}, {"permission": "b.read"}, {"permission": "a.read", "public": True}):
         with pytest.raises(TypeError, match="must be public or name a known permission"):
             surface.get("/things", **options)
+
+
+def test_what_somebody_types_stands_in_no_address() -> None:
+    free = [
+        (path, one["name"])
+        for path, methods in DOCUMENT["paths"].items()
+        for operation in methods.values()
+        for one in operation.get("parameters", ())
+        for schema in one["schema"].get("anyOf", [one["schema"]])
+        if one["in"] == "query" and schema.get("type") == "string" and not MACHINES & schema.keys()
+    ]
+    # What a list gave, or a machine's word: nobody types these.
+    assert sorted(free) == [
+        ("/api/console/audit", "subject"),
+        ("/api/console/inbox/{conversation_id}/media", "media_id"),
+        ("/api/console/inbox/{conversation_id}/transcript", "before"),
+        ("/api/console/reports/service", "skill"),
+    ]
 
 
 async def test_nobody_is_let_in(office: Office) -> None:

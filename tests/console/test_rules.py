@@ -41,8 +41,8 @@ async def test_rules_are_added_changed_tried_and_removed(office: Office) -> None
         (first, "券", 100),
     ]
 
-    async def tried(text: str, more: str = "") -> tuple[int | None, list[int]]:
-        found = (await who.get(f"/rules/try?account={account}&text={text}{more}")).body
+    async def tried(text: str, **more: bool) -> tuple[int | None, list[int]]:
+        found = (await who.post("/rules/try", {"account": account, "text": text, **more})).body
         return found["rule"] and found["rule"]["id"], [one["id"] for one in found["hidden"]]
 
     assert await tried("有优惠券吗") == (second, [first])
@@ -55,7 +55,7 @@ async def test_rules_are_added_changed_tried_and_removed(office: Office) -> None
     click = {"match": "click", "pattern": "SIGN", "reply": {"type": "handoff", "skill": ""}}
     third = (await who.post("/rules", {**base, **click})).body["id"]
     assert await tried("SIGN") == (None, [])
-    assert await tried("SIGN", "&click=true") == (third, [])
+    assert await tried("SIGN", click=True) == (third, [])
     assert (await who.call("DELETE", f"/rules/{first}")).status == 204
     assert (await who.call("DELETE", f"/rules/{first}")).said == (404, "not_found")
     assert await tried("有优惠券吗") == (None, [])
@@ -125,7 +125,7 @@ async def test_another_brands_account_does_not_exist(office: Office) -> None:
     said = (await boss.call("PUT", "/welcomes", {"account_id": account, "audience": "any", "reply": reply})).body["id"]
     answers = [
         await who.get(f"/rules?account={account}"),
-        await who.get(f"/rules/try?account={account}&text=x"),
+        await who.post("/rules/try", {"account": account, "text": "x"}),
         await who.post("/rules", {"account_id": account, **rule("x")}),
         await who.call("PUT", f"/rules/{made}", rule("x")),
         await who.call("DELETE", f"/rules/{made}"),
