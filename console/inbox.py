@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from console.sendable import Sendable, sendable
 from console.surface import SURFACE, Call
 from scrm import db
 from scrm.conversations import desk_queries, queries
@@ -38,7 +39,7 @@ class BrandQuery(Taken):
 
 
 class InboxItem(BaseModel):
-    """A conversation as a list shows it. `window_closes_at`: the 48 hours' end; `messages_left` of the five in them.
+    """A conversation as a list shows it.
 
     `nickname` is what the person is called, their member number where no nickname is known.
     `following` is the gate's: also true at a mini-program, and of whoever wrote since they were said to have left.
@@ -65,8 +66,6 @@ class InboxItem(BaseModel):
     last_from: str
     last_line: str
     unread: int
-    window_closes_at: Moment | None
-    messages_left: int
     following: bool
 
 
@@ -91,10 +90,11 @@ class InboxCounts(BaseModel):
 
 
 class ConversationPage(InboxItem):
-    """A conversation that was opened; `mine`: the caller has it and may answer."""
+    """A conversation that was opened; `mine`: the caller has it and may answer, if the gate agrees."""
 
     brand_id: int
     mine: bool
+    sendable: Sendable
 
 
 class TranscriptQuery(Taken):
@@ -105,11 +105,14 @@ class TranscriptQuery(Taken):
 
 
 class TranscriptLine(BaseModel):
-    """A line: of the fan, the bot, the outbox (`state` of its delivery, `detail` why), a note, or a change."""
+    """A line: of the fan, the bot, the outbox (`state` of its delivery, `detail` why), a note, or a change.
+
+    An `act` is what a fan did: a menu's entry, a scanned code or a follow, `name` in its body.
+    """
 
     id: str
     at: Moment
-    source: Literal["fan", "bot", "outbox", "note", "system"]
+    source: Literal["fan", "act", "bot", "outbox", "note", "system"]
     kind: str
     title: str
     body: dict[str, Any]
@@ -214,7 +217,12 @@ async def conversation(call: Call, conversation_id: int) -> ConversationPage:
     brand_id, row = await opened(call, conversation_id)
     (shown,) = await _shown(call, [row])
     return ConversationPage.model_validate(
-        shown | {"brand_id": brand_id, "mine": row.state == "staff" and row.staff_id == call.me.staff_id}
+        shown
+        | {
+            "brand_id": brand_id,
+            "mine": row.state == "staff" and row.staff_id == call.me.staff_id,
+            "sendable": await sendable(row.fan_id, call.now),
+        }
     )
 
 

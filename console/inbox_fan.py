@@ -11,9 +11,8 @@ from scrm import db
 from scrm.assistant import interests
 from scrm.conversations.queries import InboxRow
 from scrm.errors import Conflict, Forbidden, Invalid, NotFound
-from scrm.events import kinds
-from scrm.events.queries import timeline
 from scrm.members import names, profiles
+from scrm.people import person
 from scrm.points import summary
 from scrm.staff import audit
 from scrm.staff.audit import Entry
@@ -119,7 +118,8 @@ async def fan_panel(call: Call, conversation_id: int) -> FanPanel:
     profile = await profiles.of(call.parts.sealer, row.member_id)
     clear = call.me.may("members.phone")
     fan = (await db.fetch(_FAN, row.fan_id))[0]
-    worn = (await tags.of_people(brand_id, [row.person_id])).get(row.person_id, [])
+    who = await person.who(row.member_id, [brand_id])
+    worn = (await tags.of_people(brand_id, [who.id])).get(who.id, [])
     async with db.connection() as raw:
         held = await summary.of(raw, row.member_id, brand_id, call.now)
     standing = held.standing
@@ -154,7 +154,7 @@ async def fan_panel(call: Call, conversation_id: int) -> FanPanel:
         ],
         interests=[InterestItem(name=one.name, times=one.times, last_at=one.last_at) for one in cares[:6]],
         intents=[name for _, name in wants],
-        events=await _events(row.person_id),
+        events=await _events(who),
         conversations=await _before(row, conversation_id),
     )
 
@@ -211,12 +211,11 @@ WHERE f.id = $1
 """
 
 
-async def _events(person_id: int) -> list[Happened]:
-    titles = {kind.name: kind.title for kind in kinds.every()}
+async def _events(who: person.Who) -> list[Happened]:
     return [
-        Happened(at=one["occurred_at"], title=titles.get(one["kind"], "其他行为"), text=_about(one["payload"]))
-        for one in await timeline(person_id, limit=3 * EVENTS)
-        if not one["kind"].startswith(_TALK)
+        Happened(at=one.occurred_at, title=one.title, text=_about(one.payload))
+        for one in await person.happenings(who, limit=3 * EVENTS)
+        if not one.kind.startswith(_TALK)
     ][:EVENTS]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from console.inbox import ANSWER, brand_of, opened
+from console.sendable import refusal
 from console.surface import SURFACE, Call
 from gateways.wechat.client import WeChatClient
 from gateways.wechat.errors import WeChatError, WeChatFailure
@@ -32,31 +33,6 @@ _PICTURES = {
     b"\x89PNG\r\n\x1a\n": ("png", "image/png"),
     b"GIF8": ("gif", "image/gif"),
 }
-# Why the gate refuses, in words for staff (scrm.outreach.gate.decide).
-REFUSALS = {
-    "account_disabled": "这个公众号已停用",
-    "no_capability": "公众号未认证，不能发送客服消息",
-    "not_following": "粉丝没有关注",
-    "window_closed": "粉丝超过 48 小时没有发言，微信不允许再发送",
-    "count_exhausted": "5 条消息已用完，等粉丝再次发言后可继续发送",
-}
-# With what WeChat itself refused the message before.
-REFUSED = {
-    "40003": "微信查无此粉丝",
-    "43004": "粉丝没有关注",
-    "43101": "粉丝没有订阅",
-    "48002": "粉丝拒收消息",
-    "50002": "粉丝的微信账号受限",
-    "45015": "超过微信允许的回复时间",
-    "45047": "微信允许的条数已用完",
-}
-
-
-def _refusal(reason: str) -> str:
-    if reason.startswith("refused:"):
-        code = reason.removeprefix("refused:")
-        return f"微信刚拒绝过（{REFUSED.get(code, f'错误码 {code}')}），等粉丝再次互动"
-    return REFUSALS.get(reason, "")
 
 
 class MessageBody(Taken):
@@ -148,7 +124,7 @@ async def send_message(call: Call, conversation_id: int, body: MessageBody) -> S
         content=body.content,
         now=call.now,
     )
-    return Sent(allowed=verdict.allowed, reason=verdict.reason, title=_refusal(verdict.reason))
+    return Sent(allowed=verdict.allowed, reason=verdict.reason, title=refusal(verdict.reason))
 
 
 @SURFACE.post(
@@ -225,7 +201,7 @@ async def give_points(call: Call, conversation_id: int, body: GiftBody) -> Given
         "points.given", f"conversation:{conversation_id}", f"会话 {conversation_id}", brand_id, after=body.model_dump()
     )
     gift = await audit.along(call.actor, change, lambda _: entry, call.now)
-    return Given(given=gift.given, told=gift.told, title="" if gift.told else _refusal(gift.reason))
+    return Given(given=gift.given, told=gift.told, title="" if gift.told else refusal(gift.reason))
 
 
 @SURFACE.post("/inbox/{conversation_id}/draft", permission=ANSWER, network=True, errors=[*ERRORS, Unavailable])

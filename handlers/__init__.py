@@ -13,10 +13,12 @@ from handlers import (
     preferences,
     scan,
     unsubscribe,
+    watched,
     welcome,
 )
 
 ROUTERS: list[Router] = [
+    watched.router,
     welcome.router,
     scan.router,
     unsubscribe.router,

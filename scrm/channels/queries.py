@@ -4,6 +4,13 @@ from dataclasses import dataclass
 
 from scrm import db
 
+# Of an event e: the name of the channel whose code was scanned, null for any other.
+CHANNEL = """
+CASE WHEN e.kind IN ('wechat.event.scan', 'wechat.event.subscribe') THEN (
+    SELECT c.name FROM channel c WHERE c.account_id = e.account_id AND c.scene = e.payload->>'scene'
+) END
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelCount:

@@ -202,6 +202,14 @@ async def latest(raw: Connection, conversation_id: int) -> None:
 
 
 @command
+async def acted(tx: Transaction, *, fan_id: int) -> None:
+    """Tell whoever looks after a fan that they did something which is no message; said of nobody it is nothing."""
+    row = await tx.connection.fetchrow("SELECT id FROM conversation WHERE fan_id = $1 AND state <> 'closed'", fan_id)
+    if row is not None:
+        await announce(tx.connection, row["id"], "act")
+
+
+@command
 async def heard(tx: Transaction, *, fan_id: int, now: datetime) -> None:
     """Take note of what a fan has just said to whoever looks after them; said of nobody it changes nothing.
 

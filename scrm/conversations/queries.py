@@ -7,20 +7,22 @@ from typing import Any, Literal
 from uuid import UUID
 
 from scrm import db
+from scrm.channels.queries import CHANNEL
 from scrm.conversations.changes import KINDS, NOTE
 from scrm.conversations.lines import MESSAGES
+from scrm.events import kinds
+from scrm.menus.queries import ENTRY
 from scrm.outreach.following import FOLLOWS
-from scrm.outreach.windows import SCENES
+from scrm.outreach.windows import OPENS
 
 View = Literal["mine", "waiting", "all"]
 # The last row seen: (priority, moment, id), as `InboxRow.cursor` gives it.
 Cursor = tuple[int, datetime, int]
-_WINDOW = SCENES["official"]["message"]
 
 
 @dataclass(frozen=True, slots=True)
 class InboxRow:
-    """One line of the inbox. `window_closes_at` is when the 48 hours end, `messages_left` of the five in them.
+    """One line of the inbox. Whether the fan can be answered only the gate knows (scrm.outreach.chances).
 
     `member_id` is the fan's home, `person_id` who they turned out to be, `erased` whether they asked to be forgotten.
     `following` is the gate's: true at a mini-program, and of whoever acted since we last heard that they unfollowed.
@@ -49,8 +51,6 @@ class InboxRow:
     last_from: str
     last_line: str
     unread: int
-    window_closes_at: datetime | None
-    messages_left: int
     following: bool
 
     def cursor(self, view: View) -> Cursor:
@@ -65,43 +65,33 @@ SELECT c.id, c.fan_id, c.member_id, coalesce(m.merged_into_id, m.id) AS person_i
        c.account_id, a.name AS account, c.state, c.desk, c.skill, c.staff_id, c.reason,
        c.priority, c.opened_at, c.waiting_since, c.answer_due_at, c.alarmed_at, c.promised_until, c.snoozed_until,
        c.last_at, c.last_from, c.last_line, greatest(c.heard - coalesce(r.seen, 0), 0) AS unread,
-       CASE WHEN c.last_fan_message_at + $2::interval > $1::timestamptz THEN c.last_fan_message_at + $2::interval END
-           AS window_closes_at,
-       CASE WHEN c.last_fan_message_at + $2::interval > $1::timestamptz THEN greatest($3::int - sent.n, 0) ELSE 0 END
-           AS messages_left,
        {FOLLOWS} AS following
 FROM conversation c
 JOIN account a ON a.id = c.account_id
 JOIN fan f ON f.id = c.fan_id
 JOIN member m ON m.id = f.member_id
-LEFT JOIN conversation_read r ON r.conversation_id = c.id AND r.staff_id = $5
--- As scrm.outreach.service.facts_about counts them.
-CROSS JOIN LATERAL (
-    SELECT count(*)::int AS n FROM outbox o
-    WHERE o.fan_id = c.fan_id AND coalesce(o.sent_at, greatest(o.created_at, o.due_at)) >= c.last_fan_message_at
-      AND o.state IN ('pending', 'claimed', 'sending', 'sent', 'unknown')
-) sent
-WHERE c.brand_id = $4 AND
+LEFT JOIN conversation_read r ON r.conversation_id = c.id AND r.staff_id = $3
+WHERE c.brand_id = $2 AND
 """  # noqa: S608  # a condition of ours
 _FILTER = """
-($10::text IS NULL OR c.skill = $10) AND ($11::bigint IS NULL OR c.account_id = $11)
-AND ($12::boolean IS NULL OR $12 = (c.snoozed_until IS NOT NULL AND c.snoozed_until > $1))
-AND ($13::text IS NULL OR position(lower($13) IN lower(c.last_line)) > 0 OR EXISTS (
+($8::text IS NULL OR c.skill = $8) AND ($9::bigint IS NULL OR c.account_id = $9)
+AND ($10::boolean IS NULL OR $10 = (c.snoozed_until IS NOT NULL AND c.snoozed_until > $1))
+AND ($11::text IS NULL OR position(lower($11) IN lower(c.last_line)) > 0 OR EXISTS (
     SELECT FROM member_profile p JOIN member h ON h.id = p.member_id JOIN member own ON own.id = c.member_id
     WHERE coalesce(h.merged_into_id, h.id) = coalesce(own.merged_into_id, own.id)
-      AND position(lower($13) IN lower(p.nickname)) > 0
+      AND position(lower($11) IN lower(p.nickname)) > 0
 )) AND
 """
 _LISTS: dict[View, str] = {
-    "mine": """c.state = 'staff' AND c.staff_id = $5
-  AND ($6::timestamptz IS NULL OR (c.last_at, c.id) < ($6, $7::bigint)) AND $8::int IS NOT NULL
-ORDER BY c.last_at DESC, c.id DESC LIMIT $9""",
+    "mine": """c.state = 'staff' AND c.staff_id = $3
+  AND ($4::timestamptz IS NULL OR (c.last_at, c.id) < ($4, $5::bigint)) AND $6::int IS NOT NULL
+ORDER BY c.last_at DESC, c.id DESC LIMIT $7""",
     "waiting": """c.state = 'waiting'
-  AND ($6::timestamptz IS NULL OR (-c.priority, c.waiting_since, c.id) > (-$8::int, $6, $7::bigint))
-ORDER BY c.priority DESC, c.waiting_since, c.id LIMIT $9""",
+  AND ($4::timestamptz IS NULL OR (-c.priority, c.waiting_since, c.id) > (-$6::int, $4, $5::bigint))
+ORDER BY c.priority DESC, c.waiting_since, c.id LIMIT $7""",
     "all": """c.state <> 'closed'
-  AND ($6::timestamptz IS NULL OR (c.last_at, c.id) < ($6, $7::bigint)) AND $8::int IS NOT NULL
-ORDER BY c.last_at DESC, c.id DESC LIMIT $9""",
+  AND ($4::timestamptz IS NULL OR (c.last_at, c.id) < ($4, $5::bigint)) AND $6::int IS NOT NULL
+ORDER BY c.last_at DESC, c.id DESC LIMIT $7""",
 }
 
 
@@ -136,8 +126,6 @@ async def inbox(
     rows = await db.fetch(
         _ROW + _FILTER + _LISTS[view],
         now,
-        _WINDOW.lasts,
-        _WINDOW.limit,
         brand_id,
         staff_id,
         moment,
@@ -154,7 +142,7 @@ async def inbox(
 
 async def one(*, conversation_id: int, brand_id: int, staff_id: int, now: datetime) -> InboxRow | None:
     """Return a conversation of a brand as one of the staff sees it, open or closed."""
-    rows = await db.fetch(_ROW + "c.id = $6", now, _WINDOW.lasts, _WINDOW.limit, brand_id, staff_id, conversation_id)
+    rows = await db.fetch(_ROW + "c.id = $4", now, brand_id, staff_id, conversation_id)
     return InboxRow(**dict(rows[0])) if rows else None
 
 
@@ -219,7 +207,8 @@ async def counts(*, brand_id: int, staff_id: int, now: datetime) -> Counts:
 class Line:
     """One line of what was said and done. `source` and `id` tell it apart, `body` is the fan's payload or ours.
 
-    source: fan (`kind` is the event's) · bot (a passive answer; shown as long as its push is kept) · outbox (`kind`
+    source: fan (`kind` is the event's) · act (a click, a scan, a follow; `title` the event's, `name` in the body the
+    menu entry's or the channel's) · bot (a passive answer; shown as long as its push is kept) · outbox (`kind`
     is staff, handoff, closing or answer; `state` of the delivery with the platform's `detail`) · note · system (`kind`
     is a change's, `title` what it is called).
     """
@@ -241,14 +230,19 @@ class Line:
         return self.at, _RANK[self.source], self.id
 
 
-_RANK = {"fan": 0, "bot": 1, "system": 2, "note": 2, "outbox": 3}
-_TRANSCRIPT = """
+# What a fan does that stands among what is said: what opens a minute, and leaving.
+ACTS = (*sorted(kind for kind, scene in OPENS.items() if scene != "message"), "wechat.event.unsubscribe")
+_RANK = {"fan": 0, "act": 0, "bot": 1, "system": 2, "note": 2, "outbox": 3}
+_TRANSCRIPT = f"""
 WITH me AS (
     SELECT fan_id, member_id FROM conversation WHERE id = $1 AND brand_id = $2
 ), heard AS (
-    SELECT e.occurred_at AS at, 0 AS rank, e.id, e.kind, e.payload AS body, e.key
+    SELECT e.occurred_at AS at, 0 AS rank, e.id, e.kind,
+           CASE WHEN e.kind = ANY($9::text[]) THEN jsonb_build_object(
+               'name', coalesce({ENTRY}, {CHANNEL}, e.payload->>'key', e.payload->>'scene', '')
+           ) ELSE e.payload END AS body
     FROM me JOIN event e ON e.member_id = me.member_id AND e.fan_id = me.fan_id
-    WHERE e.kind = ANY($3::text[]) AND ($4::timestamptz IS NULL OR e.occurred_at <= $4)
+    WHERE e.kind = ANY($3::text[] || $9::text[]) AND ($4::timestamptz IS NULL OR e.occurred_at <= $4)
       AND ($4::timestamptz IS NULL OR (e.occurred_at, 0, e.id) < ($4, $5::int, $6::bigint))
     ORDER BY e.occurred_at DESC, e.id DESC LIMIT $7
 ), answered AS (
@@ -277,8 +271,8 @@ WITH me AS (
     ORDER BY o.created_at DESC, o.id DESC LIMIT $7
 )
 SELECT * FROM (
-    SELECT at, rank, id, 'fan' AS source, kind, body::text, '' AS state, '' AS detail, NULL::bigint AS staff_id,
-           NULL::bigint AS to_staff_id
+    SELECT at, rank, id, CASE WHEN kind = ANY($9::text[]) THEN 'act' ELSE 'fan' END AS source, kind, body::text,
+           '' AS state, '' AS detail, NULL::bigint AS staff_id, NULL::bigint AS to_staff_id
     FROM heard
     UNION ALL
     SELECT at, rank, id, 'bot', 'answer', body::text, '', '', NULL, NULL FROM answered
@@ -290,7 +284,7 @@ SELECT * FROM (
     SELECT at, rank, id, 'outbox', kind, body::text, state, detail, staff_id, NULL FROM said
 ) line
 ORDER BY at DESC, rank DESC, id DESC LIMIT $7
-"""
+"""  # noqa: S608  # conditions of ours
 
 
 async def transcript(
@@ -302,14 +296,14 @@ async def transcript(
     moment at WeChat, in whole seconds.
     """
     moment, rank, last = before or (None, 0, 0)
-    rows = await db.fetch(_TRANSCRIPT, conversation_id, brand_id, list(MESSAGES), moment, rank, last, limit, NOTE)
+    rows = await db.fetch(_TRANSCRIPT, conversation_id, brand_id, list(MESSAGES), moment, rank, last, limit, NOTE, ACTS)
     return [
         Line(
             at=row["at"],
             source=row["source"],
             id=row["id"],
             kind=row["kind"],
-            title=KINDS.get(row["kind"], ""),
+            title=kinds.get(row["kind"]).title if row["source"] == "act" else KINDS.get(row["kind"], ""),
             body=json.loads(row["body"]),
             state=row["state"],
             detail=row["detail"],

@@ -1,5 +1,6 @@
 """The gate: from facts to a verdict, with the reason. Pure; the same facts always give the same verdict."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -60,6 +61,11 @@ class Verdict:
     reason: str
 
 
+def best(windows: Sequence[Window]) -> Window | None:
+    """Return the window that a message goes by: the longest of those with room, or of all where none has any."""
+    return max(windows, key=lambda window: (window.left > 0, window.closes_at), default=None)
+
+
 def decide(facts: Facts) -> Verdict:
     """Decide on a customer-service message.
 
@@ -79,8 +85,7 @@ def decide(facts: Facts) -> Verdict:
         return Verdict(False, f"refused:{facts.refused}")
     if not facts.windows:
         return Verdict(False, "window_closed")
-    roomy = [window for window in facts.windows if window.left > 0]
-    if not roomy:
+    window = best(facts.windows)
+    if window is None or window.left < 1:
         return Verdict(False, "count_exhausted")
-    longest = max(roomy, key=lambda window: window.closes_at)
-    return Verdict(True, f"window:{longest.scene}")
+    return Verdict(True, f"window:{window.scene}")

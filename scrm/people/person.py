@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from scrm import db
+from scrm.channels.queries import CHANNEL
 from scrm.errors import NotFound
 from scrm.events import kinds
+from scrm.menus.queries import ENTRY
 
 Brands = Sequence[int] | None
 
@@ -112,7 +114,10 @@ async def merges(person: Who) -> list[Merge]:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """An event as staff read it; `account` is empty for what concerns no account."""
+    """An event as staff read it; `account` is empty for what concerns no account.
+
+    What was pressed or scanned has in its payload the `name` of the menu's entry or the channel.
+    """
 
     id: int
     kind: str
@@ -122,8 +127,8 @@ class Happening:
     payload: dict[str, Any]
 
 
-_HAPPENINGS = """
-SELECT e.id, e.kind, e.occurred_at, coalesce(a.name, '') AS account, e.payload
+_HAPPENINGS = f"""
+SELECT e.id, e.kind, e.occurred_at, coalesce(a.name, '') AS account, e.payload, coalesce({ENTRY}, {CHANNEL}) AS name
 FROM event e LEFT JOIN account a ON a.id = e.account_id
 WHERE e.member_id = ANY($1::bigint[])
   AND ($3::bigint IS NULL OR (e.occurred_at, e.id) < (
@@ -138,7 +143,7 @@ WHERE e.member_id = ANY($1::bigint[])
       ELSE true
   END
 ORDER BY e.occurred_at DESC, e.id DESC LIMIT $5
-"""
+"""  # noqa: S608  # conditions of ours
 
 
 async def happenings(
@@ -159,7 +164,7 @@ async def happenings(
             titles.get(row["kind"], row["kind"]),
             row["occurred_at"],
             row["account"],
-            json.loads(row["payload"]),
+            json.loads(row["payload"]) | ({"name": row["name"]} if row["name"] else {}),
         )
         for row in rows
     ]

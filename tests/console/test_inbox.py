@@ -38,7 +38,8 @@ async def test_sitting_down_gives_whoever_waits_and_the_lists_say_so(shop: Shop)
     assert (await agent.post(f"/inbox/{conversation}/pull")).said == (404, "no_seat")
     assert (await agent.post("/inbox/presence", {"brand": shop.brand})).status == 200
     (mine,) = (await agent.post("/inbox/search", {"brand": shop.brand})).body["items"]
-    assert (mine["id"], mine["unread"], mine["last_line"], mine["messages_left"]) == (conversation, 1, "请问有货吗", 4)
+    assert (mine["id"], mine["unread"], mine["last_line"]) == (conversation, 1, "请问有货吗")
+    assert (await agent.get(f"/inbox/{conversation}")).body["sendable"]["left"] == 4
     counts = (await agent.get(f"/inbox/counts?brand={shop.brand}")).body
     assert counts == {"mine": 1, "waiting": 0, "all": None, "unread": 1, "unanswered": 1}
     await agent.post(f"/inbox/{conversation}/read")
@@ -143,7 +144,8 @@ async def test_a_closed_window_is_told_with_its_reason(shop: Shop) -> None:
     }  # fmt: skip
     assert await outbox(shop, fan) == before
     page = (await agent.get(f"/inbox/{conversation}")).body
-    assert (page["window_closes_at"], page["messages_left"], page["mine"]) == (None, 0, True)
+    told = {"scene": "", "until": None, "left": 0}
+    assert (page["sendable"], page["mine"]) == (sent | told, True)
 
 
 async def test_whom_wechat_refused_is_refused_in_words(shop: Shop) -> None:

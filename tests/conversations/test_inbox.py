@@ -16,6 +16,8 @@ from scrm.conversations.queries import Cursor, InboxRow, View
 from scrm.conversations.watching import sweep
 from scrm.db import Transaction, fetch
 from scrm.outreach import service as outreach
+from scrm.outreach.chances import Chance, chance_of
+from scrm.outreach.service import MARGIN
 from tests.conversations.office import Office, open_office
 from tests.factories import TEXT, at, happens
 
@@ -70,7 +72,9 @@ async def test_what_is_tapped_is_shown_and_renews_no_48_hours(tx_db: Transaction
     await lines.heard(fan_id=fan.id, now=at(3600))
     row = await queries.one(conversation_id=conversation, brand_id=office.brand, staff_id=me, now=at(3601))
     assert row is not None
-    assert (row.last_line, row.unread, row.window_closes_at) == ("满意", 2, at(48 * 3600))
+    assert (row.last_line, row.unread) == ("满意", 2)
+    chance = await chance_of(fan.id, at(3661))
+    assert (chance.scene, chance.until) == ("message", at(48 * 3600) - MARGIN)
 
 
 async def test_a_row_says_what_there_is_to_know(tx_db: Transaction) -> None:
@@ -86,21 +90,22 @@ async def test_a_row_says_what_there_is_to_know(tx_db: Transaction) -> None:
 
     first = await mine(1)
     assert (first.unread, first.last_from, first.last_line, first.following) == (2, "fan", "人工", True)
-    assert (first.window_closes_at, first.messages_left) == (at(48 * 3600), 5)
+    assert await chance_of(fan.id, at(1)) == Chance(True, "window:message", "message", at(48 * 3600) - MARGIN, 5)
     await lines.read(conversation_id=conversation, brand_id=office.brand, staff_id=me)
     assert (await mine(1)).unread == 0
     assert (await mine(1, me + 1)).unread == 2
     await office.says(conversation, me, "您好", 2)
     await office.says(conversation, me, "请说", 3)
     told = await mine(4)
-    assert (told.unread, told.last_from, told.last_line, told.messages_left) == (0, "staff", "请说", 3)
+    assert (told.unread, told.last_from, told.last_line) == (0, "staff", "请说")
+    assert (await chance_of(fan.id, at(4))).left == 3
     await office.writes(fan, "第二句\n换行", 100, heard=True)
     told = await mine(101)
-    assert (told.unread, told.last_line, told.messages_left) == (1, "第二句 换行", 5)
-    assert told.window_closes_at == at(100) + timedelta(hours=48)
-    # The list says what the gate will say.
-    over = await mine(100 + 48 * 3600)
-    assert (over.window_closes_at, over.messages_left) == (None, 0)
+    assert (told.unread, told.last_line) == (1, "第二句 换行")
+    until = at(100) + timedelta(hours=48) - MARGIN
+    assert await chance_of(fan.id, at(101)) == Chance(True, "window:message", "message", until, 5)
+    # The page says what the gate will say.
+    assert await chance_of(fan.id, until) == Chance(False, "window_closed", "", None, 0)
     assert await queries.one(conversation_id=conversation, brand_id=office.brand + 1, staff_id=me, now=at(1)) is None
     (seat,) = await queries.present(brand_id=office.brand, now=at(1))
     assert seat == {"staff_id": me, "capacity": 5, "skills": [], "present": True, "load": 1}
@@ -160,7 +165,7 @@ async def test_whoever_watches_is_told_at_the_commit(db: TortoiseContext) -> Non
 
 
 async def test_a_thousand_open_conversations(db: TortoiseContext) -> None:
-    """One statement reads a list of a thousand, with windows, messages left and unread; its plan reads by index."""
+    """One statement reads a list of a thousand with what is unread; its plan reads by index."""
     office = await open_office()
     me = await office.seat(0)
     async with scrm_db.connection() as raw:
@@ -202,7 +207,7 @@ async def test_a_thousand_open_conversations(db: TortoiseContext) -> None:
         rows = await queries.inbox(brand_id=office.brand, staff_id=me, view="mine", now=at(2), limit=1000)
         took.append(perf_counter() - begun)
     assert len(rows) == 1000
-    assert {(row.unread, row.messages_left) for row in rows} == {(3, 3)}
+    assert {row.unread for row in rows} == {3}
     print(f"1,000 open conversations in {min(took) * 1000:.0f} ms")  # noqa: T201  # a figure to read, not to assert
     counted = await queries.counts(brand_id=office.brand, staff_id=me, now=at(2))
     assert counted == queries.Counts(1000, 0, 1000, unread=1000, unanswered=1000)

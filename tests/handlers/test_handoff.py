@@ -1,5 +1,7 @@
 """转人工 heard at a phone: who is asked for, what is said once, and the silence while a person looks after the fan."""
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -8,8 +10,10 @@ from hypothesis import strategies as st
 
 from kit.clock import ManualClock
 from kit.ids import key_of
+from scrm import db
 from scrm.accounts.models import Account, Brand
 from scrm.conversations import closing, desk, lines, queries, service, words
+from scrm.conversations.changes import CHANNEL
 from scrm.members.queries import FanView
 from scrm.replies.rules import fold
 from simulator.fan import ScriptedFan
@@ -178,6 +182,32 @@ async def test_effects_without_words(scene: Scene) -> None:
     assert (await conversation_of(scene, fan))["last_line"] == "[图片]"
 
 
+async def test_whoever_looks_on_is_told_of_acts_and_nobody_else(scene: Scene) -> None:
+    await scene.channel("store-7", "人民广场店")
+    fan, other, at = scene.fan(), scene.fan(), scene.at_wechat
+    await fan.follow(at)
+    await other.follow(at)
+    conversation = await pulled(scene, fan)
+    told: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+
+    def hear(_connection: object, _pid: object, _channel: object, payload: object) -> None:
+        said = json.loads(str(payload))
+        told.put_nowait((said["conversation"], said["kind"]))
+
+    async with db.connection() as raw:
+        await raw.add_listener(CHANNEL, hear)
+        try:
+            scene.wechat.world.clock.advance(1)
+            await other.click(at, "STORES")
+            await fan.click(at, "STORES")
+            await fan.scan(at, scene="store-7")
+            async with asyncio.timeout(5):
+                assert [await told.get() for _ in range(2)] == [(conversation, "act")] * 2
+            assert told.empty()
+        finally:
+            await raw.remove_listener(CHANNEL, hear)
+
+
 async def test_a_dialogue_is_given_up_and_none_begins(scene: Scene) -> None:
     fan, at = scene.fan(), scene.at_wechat
     await fan.follow(at)
@@ -299,6 +329,7 @@ async def test_the_transcript_tells_it_all(scene: Scene, clock: ManualClock) -> 
     await words_at(scene, fan, 1)
     told = await queries.transcript(conversation_id=conversation, brand_id=brand)
     assert [(line.source, line.kind, line.state) for line in reversed(told)] == [
+        ("act", "wechat.event.subscribe", ""),
         ("fan", "wechat.text", ""),
         ("bot", "answer", ""),
         ("fan", "wechat.text", ""),
@@ -310,7 +341,7 @@ async def test_the_transcript_tells_it_all(scene: Scene, clock: ManualClock) -> 
         ("note", "noted", ""),
     ]
     assert [line.body.get("content") or line.body.get("text") for line in told] == [
-        "老客户", {"content": "在的"}, "", "", "", WAITING, "人工", "您好呀", "你好"
+        "老客户", {"content": "在的"}, "", "", "", WAITING, "人工", "您好呀", "你好", None
     ]  # fmt: skip
     # Pages of two come to the same.
     paged, before = [], None

@@ -1,5 +1,5 @@
 // The inbox's machine words and moments, as people read them.
-import type { InboxItem, TranscriptLine } from '../generated/contract'
+import type { ConversationPage, TranscriptLine } from '../generated/contract'
 import { refusedByWeChat } from '../words'
 
 export const STATES = { bot: '智能助手', waiting: '排队中', staff: '接待中', closed: '已结束' } as const
@@ -41,16 +41,29 @@ export function span(seconds: number): string {
 }
 
 /** Why nothing can be said now; empty when something can. */
-export function obstacle(one: InboxItem & { mine: boolean }, now: number): string {
+export function obstacle(one: ConversationPage, now: number): string {
   if (one.state === 'closed') return '会话已结束'
   if (one.desk === 'wechat') return '这个会话由微信客服接待'
   if (one.state === 'waiting') return '会话在排队，接入后即可回复'
   if (one.state === 'bot') return '智能助手正在接待，接入后即可回复'
   if (!one.mine) return `${one.staff ?? '其他同事'}正在接待`
-  if (!one.following) return '粉丝没有关注，无法发送'
-  if (!one.window_closes_at || Date.parse(one.window_closes_at) <= now) return '粉丝超过 48 小时没有发言，微信不允许再发送'
-  if (one.messages_left < 1) return '5 条消息已用完，等粉丝再次发言后可继续发送'
+  if (!one.sendable.allowed) return one.sendable.title
+  // The page is read anew this moment; then the server says why.
+  if (one.sendable.until && Date.parse(one.sendable.until) <= now) return '可以回复的时间刚过'
   return ''
+}
+
+/** For how long what the fan did lets us answer, as WeChat has it. */
+export const SCENES: Record<string, string> = {
+  message: '粉丝发言后 48 小时内可以回复 5 条', menu: '粉丝点击菜单后 1 分钟内可以回复 3 条', follow: '粉丝关注后 1 分钟内可以回复 3 条',
+  scan: '粉丝扫码后 1 分钟内可以回复 3 条', enter: '粉丝进入小程序客服后 1 分钟内可以回复 2 条',
+}
+
+/** What a fan did besides writing: 点击菜单「门店」, 扫码「门口海报」, 关注. */
+export function actOf(line: TranscriptLine): string {
+  const name = String(line.body.name ?? '')
+  const title = line.kind === 'wechat.event.scan' ? '扫码' : line.title
+  return name ? `${title}「${name}」` : title
 }
 
 const SHANGHAI = 'Asia/Shanghai'
