@@ -11,6 +11,7 @@ from kit.chat import MICRO
 from kit.clock import natural_day
 from scrm.assistant import budgets, reviewing
 from scrm.assistant.answers import AT_A_LOSS, Outcome
+from scrm.assistant.retrieval import Nearness, nearness
 from scrm.assistant.reviewing import LogRow
 from scrm.assistant.settings import AssistantSettings, Budgets, change_settings, preset_words, settings_of
 from scrm.errors import Invalid, NotFound
@@ -27,6 +28,7 @@ class Source(BaseModel):
     entry_id: int
     title: str
     score: float
+    nearness: Nearness
 
 
 class Lookup(BaseModel):
@@ -217,7 +219,10 @@ def _logged(row: LogRow) -> LogItem:
 
 def sources_of(passages: Any) -> list[Source]:
     """Return what an answer was made from, as it was recorded."""
-    return [Source.model_validate({name: one[name] for name in Source.model_fields}) for one in passages]
+    return [
+        Source(entry_id=one["entry_id"], title=one["title"], score=one["score"], nearness=nearness(one["score"]))
+        for one in passages
+    ]
 
 
 def lookups_of(calls: Any) -> list[Lookup]:

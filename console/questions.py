@@ -13,7 +13,7 @@ from console.surface import SURFACE, Call
 from kit.chat import MICRO
 from scrm.assistant import phrases, reviewing
 from scrm.assistant.answers import Outcome
-from scrm.assistant.retrieval import Found, Library, Passage
+from scrm.assistant.retrieval import Found, Library, Nearness, Passage, nearness
 from scrm.errors import Invalid, NotFound, Unavailable
 from scrm.replies import queries as replies
 from web.shapes import Moment, RowId, Taken, Text
@@ -38,7 +38,10 @@ class SynonymMet(BaseModel):
 
 
 class PassageFound(BaseModel):
-    """A passage that came near: `score` from 0 to 1; `matched` and `synonyms` say why."""
+    """A passage that came near: `score` from 0 to 1, no probability, and what it is worth (`nearness`).
+
+    near: enough to answer, related: enough to be offered. `matched` and `synonyms` say why.
+    """
 
     entry_id: int
     kind: Literal["article", "qa"]
@@ -46,6 +49,7 @@ class PassageFound(BaseModel):
     anchor: str
     text: str
     score: float
+    nearness: Nearness
     similarity: float | None
     matched: list[str]
     synonyms: list[SynonymMet]
@@ -133,6 +137,7 @@ def _passage(one: Passage) -> PassageFound:
         anchor=one.anchor,
         text=one.text,
         score=one.score,
+        nearness=nearness(one.score),
         similarity=one.similarity,
         matched=list(one.matched),
         synonyms=[SynonymMet(asked=asked, own=own) for asked, own in one.synonyms],

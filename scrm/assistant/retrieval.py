@@ -27,6 +27,7 @@ from scrm.errors import Unavailable
 log = structlog.get_logger(__name__)
 
 Verdict = Literal["answer", "menu", "nothing"]
+Nearness = Literal["near", "related", "far"]
 
 # Chosen on one half of assets/knowledge/evaluation.jsonl, `python -m bench retrieval` prints what they give.
 ANSWER = 0.2  # the score from which a passage answers
@@ -172,6 +173,17 @@ class Library:
             known = await vectors.of_brand(raw, brand_id, self._embedder.model) if self._embedder else None
         index = await asyncio.to_thread(lambda: Index(shelf.passages(rows), Synonyms(groups), known))
         self._held[brand_id] = (revision, index)
+
+
+def nearness(score: float) -> Nearness:
+    """Return what a score is worth by itself: `near` enough to answer, `related` enough to be offered, or `far`.
+
+    A score is no probability: of the evaluation set's direct answers those at 0.20 to 0.25 are as often right as
+    those above (docs/subsystems/knowledge.md).
+    """
+    if score >= ANSWER:
+        return "near"
+    return "related" if score >= MENU else "far"
 
 
 def judge(nearest: Sequence[tuple[float, float | None]]) -> Verdict:

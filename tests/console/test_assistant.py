@@ -142,6 +142,7 @@ async def test_a_question_is_tried_with_the_rules_that_come_first(shop: Shop) ->
     assert (found["verdict"], found["seen"], found["rules"]) == ("answer", "十点开门。\n\n来源：几点开门？", [])
     assert [one["entry_id"] for one in found["passages"]] == [made]
     assert found["passages"][0]["matched"] == ["几点", "点开", "开门"]
+    assert found["passages"][0]["nearness"] == "near"
     nothing = await tried("停车")
     assert (nothing["verdict"], nothing["passages"]) == ("nothing", [])
     assert nothing["seen"].startswith("抱歉，这个问题我还拿不准")
