@@ -22,6 +22,9 @@ _COLUMNS = {
     "alternatives": "alternatives", "相似问": "alternatives", "相似问法": "alternatives",
     "category": "category", "分类": "category", "类别": "category",
 }  # fmt: skip
+# What .xlsx and .xls files begin with, whatever they are called.
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_TITLES = 80  # characters that a report shows of a row that is not taken
 _ID = re.compile(r"[\w.:-]{1,100}")
 _TITLE = re.compile(r"^#\s+(.+?)\s*$")
 _NAMED = re.compile(r"^(.*?)\s*\{#([\w.:-]{1,100})\}$")
@@ -32,6 +35,8 @@ _FENCE = re.compile(r"^ {0,3}(```|~~~)")
 class Row:
     """One entry in a file: `line` is where it begins, counted from 1; `reason` says why it is not taken.
 
+    `title` is its question or heading, to be found by in the file, however wrong it is.
+
     `says` names the fields of the content that this file has a place for; the others it leaves as they are.
     """
 
@@ -41,6 +46,7 @@ class Row:
     content: Content | None = None
     says: frozenset[str] = frozenset()
     reason: str = ""
+    title: str = ""
 
 
 def read(data: bytes, form: str) -> list[Row]:
@@ -63,6 +69,8 @@ def read(data: bytes, form: str) -> list[Row]:
 
 def decode(data: bytes) -> str:
     """Return the text of a file as Excel and editors write them: UTF-8, UTF-16 with its mark, GB18030."""
+    if data.startswith(_WORKBOOKS):
+        raise Invalid("这是 Excel 工作簿，请在 Excel 里“另存为”CSV 再导入", field="file")
     encodings = ["utf-16"] if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else ["utf-8-sig", "gb18030"]
     for encoding in encodings:
         try:
@@ -86,12 +94,15 @@ def read_synonyms(data: bytes) -> list[list[str]]:
 def _row(
     line: int, kind: Literal["article", "qa"], name: str, content: Content, more: frozenset[str] = frozenset()
 ) -> Row:
+    title = content.title.strip()[:_TITLES]
     if name and not _ID.fullmatch(name):
-        return Row(line, reason="id: 编号只含字母、数字和 _ . : -，最长 100 个字符")
+        return Row(line, reason="id: 编号只含字母、数字和 _ . : -，最长 100 个字符", title=title)
     try:
         content = check(kind, content)
     except Invalid as refused:
-        return Row(line, reason=f"{_FIELDS[kind].get(refused.field or '', refused.field)}: {refused.title}")
+        return Row(
+            line, reason=f"{_FIELDS[kind].get(refused.field or '', refused.field)}: {refused.title}", title=title
+        )
     # Without a name of its own a row is known by its title, so a file may be imported again.
     return Row(line, name or f"title:{key_of(kind, normal(content.title)).hex}", kind, content, _SAID | more)
 
@@ -104,11 +115,14 @@ def _unique(rows: Iterator[Row]) -> Iterator[Row]:
     seen: dict[str, int] = {}
     for row in rows:
         first = seen.setdefault(row.external_id, row.line) if row.content else row.line
-        yield row if first == row.line else Row(row.line, reason=f"与第 {first} 行重复")
+        if row.content is None or first == row.line:
+            yield row
+        else:
+            yield Row(row.line, reason=f"与第 {first} 行重复", title=row.content.title[:_TITLES])
 
 
 def _table(text: str) -> Iterator[Row]:
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_parted_by(text), strict=True)
     begins = 1
     names: Sequence[str] | None = None
     try:
@@ -120,7 +134,8 @@ def _table(text: str) -> Iterator[Row]:
                 names = _header(cells)
                 continue
             if len(cells) > len(names):
-                yield Row(line, reason=f"有 {len(cells)} 列，表头只有 {len(names)} 列")
+                title = cells[names.index("question")].strip()[:_TITLES]
+                yield Row(line, reason=f"有 {len(cells)} 列，表头只有 {len(names)} 列", title=title)
                 continue
             given = dict(zip(names, cells, strict=False))
             ways = tuple(filter(str.strip, re.split(r"[|｜\n]", given.get("alternatives", ""))))
@@ -132,11 +147,19 @@ def _table(text: str) -> Iterator[Row]:
         raise Invalid(f"第 {begins} 行起不是正确的 CSV（引号不成对，或单元格过长）", field="file") from None
 
 
+def _parted_by(text: str) -> str:
+    """Return what parts the cells: a comma, or what Excel writes where commas mean something else."""
+    head = next((line for line in text.splitlines() if line.strip()), "")
+    return max(",", ";", "\t", key=head.count)
+
+
 def _header(cells: Sequence[str]) -> list[str]:
     names = [_COLUMNS.get(cell.strip().lower(), "") for cell in cells]
     for needed, title in (("question", "问题 question"), ("answer", "答案 answer")):
         if names.count(needed) != 1:
-            raise Invalid(f"表头要有且只有一列“{title}”", field="file")
+            read = "、".join(cell.strip()[:20] for cell in cells[:8])
+            read = read if read.isprintable() else "乱码"
+            raise Invalid(f"表头要有且只有一列“{title}”，文件的第一行是：{read}", field="file")
     return names
 
 

@@ -64,7 +64,7 @@ async def _store(
     shown: list[tuple[int, int]] = []
     for row in rows:
         if row.content is None:
-            lines.append(Line(row.line, "rejected", reason=row.reason))
+            lines.append(Line(row.line, "rejected", row.title, reason=row.reason))
             continue
         entry = known.get(row.external_id)
         if entry is not None and entry["kind"] != row.kind:

@@ -188,6 +188,31 @@ class TestFiles:
         with pytest.raises(Invalid, match="第 3 行起"):
             read('question,answer\n好,好\n坏,"坏\n好,好\n'.encode(), "csv")
 
+    @pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
+    @pytest.mark.parametrize("mark", [";", "\t"])
+    def test_excel_parts_cells_by_other_marks_too(self, mark: str, encoding: str) -> None:
+        (row,) = read(f"编号{mark}问题{mark}答案\r\nx{mark}怎么走，远吗？{mark}坐地铁。\r\n".encode(encoding), "csv")
+        assert row.content is not None
+        assert (row.external_id, row.content.title, row.content.body) == ("x", "怎么走，远吗？", "坐地铁。")
+
+    @pytest.mark.parametrize("magic", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
+    def test_a_workbook_under_another_name_is_told_so(self, magic: bytes) -> None:
+        with pytest.raises(Invalid, match="这是 Excel 工作簿，请在 Excel 里“另存为”CSV 再导入"):
+            read(magic + bytes(range(256)), "csv")
+
+    def test_a_wrong_header_is_shown_as_it_was_read(self) -> None:
+        with pytest.raises(Invalid, match="表头要有且只有一列“问题 question”，文件的第一行是：题目、内容"):
+            read("题目,内容\na,b\n".encode("gb18030"), "csv")
+
+    def test_a_rejected_row_says_which_question_it_is(self) -> None:
+        rows = read("编号,问题,答案\na,问一,\n坏 号,问二,答\nc,问三,答,多\nd,问四,答\nd,问五,答\n".encode(), "csv")
+        assert [(row.line, row.title) for row in rows if row.reason] == [
+            (2, "问一"),
+            (3, "问二"),
+            (4, "问三"),
+            (6, "问五"),
+        ]
+
     def test_synonyms_one_group_a_line(self) -> None:
         text = "# 说明\n退款 退钱，返款\n\n包邮、免邮 # 运费\n"
         assert read_synonyms(text.encode("gb18030")) == [["退款", "退钱", "返款"], ["包邮", "免邮"]]
