@@ -94,6 +94,23 @@ async def test_the_report_its_cuts_and_its_file(desk: Desk, tmp_path: Path) -> N
     await expect(page.get_by_text("服务时间外求助的不计入：那时给的是承诺")).to_be_visible()
 
 
+async def test_the_reports_tables_fit_and_the_staff_add_up(desk: Desk) -> None:
+    where, clerk = await tea_house(desk)
+    await served(where, clerk, -2 * HOUR, 100, "", 4)
+    await where.asks(await where.fan("人工", when=-HOUR), when=-HOUR)
+    page = await opened(desk, "chen.qing", "/service-report")
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    staff = page.locator("section.part").last
+    await expect(staff.get_by_text("另有 1 个没有人接起，不算给任何人")).to_be_visible()
+    await expect(page.locator("section.part .el-table__body-wrapper")).to_have_count(3)
+    # The table measures itself a moment later.
+    await page.wait_for_function(
+        """() => [...document.querySelectorAll('section.part .el-table__body-wrapper .el-scrollbar__wrap')]
+            .every((one) => one.scrollWidth <= one.clientWidth)""",
+        timeout=5_000,
+    )
+
+
 async def test_a_report_that_fails_is_said_and_a_repetition_helps(desk: Desk) -> None:
     await tea_house(desk)
     page = await opened(desk, "chen.qing", "/")

@@ -25,9 +25,9 @@ export const score = (rating: number | null) => (rating === null ? '—' : ratin
 export const COLUMNS: { head: string; cell: (one: ServiceFigures) => string; width?: number }[] = [
   { head: '求助会话', cell: (one) => String(one.asked), width: 84 },
   { head: '已回复', cell: (one) => String(one.answered), width: 74 },
-  { head: '平均等待', cell: (one) => span(one.waiting), width: 108 },
-  { head: '平均首响', cell: (one) => span(one.first_response), width: 108 },
-  { head: '首响中位数', cell: (one) => span(one.first_response_median), width: 108 },
+  { head: '平均等待', cell: (one) => span(one.waiting), width: 100 },
+  { head: '平均首响', cell: (one) => span(one.first_response), width: 100 },
+  { head: '首响中位数', cell: (one) => span(one.first_response_median), width: 100 },
   { head: '及时率', cell: (one) => share(one.in_time, one.answered_in_hours), width: 78 },
   { head: '平均解决', cell: (one) => span(one.resolution), width: 118 },
   { head: '满意度', cell: (one) => (one.rated ? `${score(one.rating)}（${one.rated}）` : '—'), width: 96 },
