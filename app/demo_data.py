@@ -122,7 +122,7 @@ async def _write(_tx: Transaction, demo: Demo, now: datetime) -> None:
             reply={"type": "text", "content": welcome["text"]},
             now=now,
         )
-    await install_preset(demo.service.brand_id, "zippo", now, since=now - timedelta(days=DAYS + 1))
+    await install_preset(demo.service.brand_id, "qingyu", now, since=now - timedelta(days=DAYS + 1))
     await set_assistant(brand_id=demo.service.brand_id, data=demo.data["assistant"], now=now)
     await _history(demo, now)
 

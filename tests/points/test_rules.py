@@ -158,7 +158,7 @@ def test_every_kind_keeps_its_promises() -> None:
 
 
 def test_every_preset_is_well_formed() -> None:
-    assert rulebook.presets() == ["a039", "a095", "zippo"]
+    assert rulebook.presets() == ["a039", "a095", "qingyu", "zippo"]
 
 
 # Caps, frequencies
