@@ -15,10 +15,11 @@ from web.shapes import Moment, Taken
 
 
 class BrandView(BaseModel):
-    """A brand that the caller works for."""
+    """A brand that the caller works for; `growth_word` is what it calls growth."""
 
     id: int
     name: str
+    growth_word: str
 
 
 class Me(BaseModel):
@@ -71,7 +72,8 @@ async def me(call: Call) -> Me:
     """我是谁，能做什么."""
     caller = call.me
     rows = await db.fetch(
-        "SELECT id, name FROM brand WHERE $1::bigint[] IS NULL OR id = ANY($1) ORDER BY id", call.within(None)
+        "SELECT id, name, growth_word FROM brand WHERE $1::bigint[] IS NULL OR id = ANY($1) ORDER BY id",
+        call.within(None),
     )
     return Me(
         id=caller.staff_id,
@@ -80,7 +82,7 @@ async def me(call: Call) -> Me:
         role=caller.role,
         permissions=[] if caller.must_change else sorted(caller.permissions),
         all_brands=caller.brands is None,
-        brands=[BrandView(id=row["id"], name=row["name"]) for row in rows],
+        brands=[BrandView(id=row["id"], name=row["name"], growth_word=row["growth_word"]) for row in rows],
         must_change_password=caller.must_change,
         csrf=call.parts.csrf(caller.token_hash),
     )

@@ -12,6 +12,7 @@ from console.surface import SURFACE, Call
 from kit import csv_text
 from kit.clock import SHANGHAI
 from kit.seal import UnsealError
+from scrm.accounts.queries import growth_word_of
 from scrm.errors import Invalid
 from scrm.people import listing
 from scrm.people.search import Wanted
@@ -65,18 +66,19 @@ async def member_export(call: Call, query: TicketQuery) -> Download:
     )
     await audit.write(call.actor, entry, call.now)
     day = call.now.astimezone(SHANGHAI)
-    return Download(f"会员-{day:%Y%m%d-%H%M}.csv", "text/csv; charset=utf-8", _csv(call, wanted))
+    word = await growth_word_of(call.within(asked.brand))
+    return Download(f"会员-{day:%Y%m%d-%H%M}.csv", "text/csv; charset=utf-8", _csv(call, wanted, word))
 
 
 HEADINGS = (
-    "用户ID", "会员号", "昵称", "姓名", "手机号", "经验", "等级", "积分", "地域", "平台", "标签",
+    "用户ID", "会员号", "昵称", "姓名", "手机号", "{growth}", "等级", "积分", "地域", "平台", "标签",
     "加入时间", "最近活跃",
 )  # fmt: skip
 PLATFORMS = {"service": "公众号", "subscription": "公众号", "miniprogram": "小程序"}
 
 
-async def _csv(call: Call, wanted: Wanted) -> AsyncGenerator[bytes, None]:
-    yield csv_text.MARK.encode() + csv_text.lines([HEADINGS])
+async def _csv(call: Call, wanted: Wanted, word: str) -> AsyncGenerator[bytes, None]:
+    yield csv_text.MARK.encode() + csv_text.lines([[heading.format(growth=word) for heading in HEADINGS]])
     async for page in listing.every(call.parts.sealer, wanted, now=call.now):
         yield csv_text.lines(_cells(item(call, one)) for one in page)
 

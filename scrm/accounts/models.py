@@ -11,6 +11,8 @@ class Brand(Model):
 
     id: int = fields.BigIntField(primary_key=True)
     name = fields.CharField(64, unique=True)
+    # What the brand calls growth 成长值 wherever people read it; its preset may say.
+    growth_word = fields.CharField(8, db_default="成长值")
     created_at = fields.DatetimeField()
 
     class Meta:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scrm.db import fetch
+from scrm.db import Connection, fetch
+from scrm.errors import NotFound
 
 WINDOW = timedelta(hours=24)
+GROWTH_WORD = "成长值"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +82,20 @@ async def pushes_by_hour(*, brands: list[int] | None, now: datetime) -> list[Hou
         now,
     )
     return [Hour(**dict(row)) for row in rows]
+
+
+async def growth_word(raw: Connection, brand_id: int) -> str:
+    """Return what a brand calls growth 成长值. Raises NotFound for a brand that there is not."""
+    word: str | None = await raw.fetchval("SELECT growth_word FROM brand WHERE id = $1", brand_id)
+    if word is None:
+        raise NotFound("没有这个品牌")
+    return word
+
+
+async def growth_word_of(brands: list[int] | None) -> str:
+    """Return the word for growth that all of these brands (None: all there are) have, else the usual one."""
+    rows = await fetch(
+        "SELECT DISTINCT growth_word FROM brand WHERE $1::bigint[] IS NULL OR id = ANY($1)",
+        brands,
+    )
+    return rows[0]["growth_word"] if len(rows) == 1 else GROWTH_WORD

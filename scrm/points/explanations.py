@@ -93,3 +93,78 @@ async def of_event(raw: Connection, event_key: UUID) -> list[Explained]:
         event_key,
     )
     return [Explained(**dict(row)) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one rule of a brand did for one person, somewhere in its list; `member_id` is the person."""
+
+    id: int
+    rule_id: int
+    name: str
+    version: int | None
+    member_id: int
+    asset: str
+    planned: int
+    given: int
+    reason: str
+    subject: str
+    due_at: datetime | None
+    occurred_at: datetime
+
+    @property
+    def why(self) -> str:
+        """The reason as people read it."""
+        return REASONS[self.reason]
+
+
+_OUTCOMES = {
+    "all": "true",
+    "given": "e.given > 0",
+    # Also what a rule as a whole did not follow.
+    "less": "e.given >= 0 AND (e.given < e.planned OR e.asset = '')",
+    "back": "e.given < 0",
+}
+
+
+async def of_brand(
+    raw: Connection,
+    brand_id: int,
+    *,
+    rule_id: int | None = None,
+    member_id: int | None = None,
+    outcome: str = "all",
+    before: int | None = None,
+    limit: int = 20,
+) -> list[Record]:
+    """Return what a brand's rules did and why, newest first: of one rule, for one person over all homes, or of all.
+
+    `outcome` is all, given, less (less than planned, or nothing) or back; `before` is the last id seen.
+    """
+    rows: list[Any] = await raw.fetch(
+        f"""
+        SELECT e.id, e.rule_id, coalesce(v.name, latest.name) AS name, e.version,
+               coalesce(m.merged_into_id, m.id) AS member_id, e.asset, e.planned, e.given, e.reason, e.subject,
+               e.due_at, e.occurred_at
+        FROM award_explanation e
+        JOIN member m ON m.id = e.beneficiary_id
+        LEFT JOIN points_rule_version v ON v.rule_id = e.rule_id AND v.version = e.version
+        CROSS JOIN LATERAL (
+            SELECT name FROM points_rule_version WHERE rule_id = e.rule_id ORDER BY version DESC LIMIT 1
+        ) latest
+        WHERE e.rule_id IN (SELECT id FROM points_rule WHERE brand_id = $1 AND ($2::bigint IS NULL OR id = $2))
+          AND ($3::bigint IS NULL OR e.beneficiary_id = ANY(ARRAY(
+              SELECT h.id FROM member a JOIN member h
+                  ON coalesce(h.merged_into_id, h.id) = coalesce(a.merged_into_id, a.id)
+              WHERE a.id = $3
+          )))
+          AND ($4::bigint IS NULL OR e.id < $4) AND {_OUTCOMES[outcome]}
+        ORDER BY e.id DESC LIMIT $5
+        """,  # noqa: S608  # a condition written above
+        brand_id,
+        rule_id,
+        member_id,
+        before,
+        limit,
+    )
+    return [Record(**dict(row)) for row in rows]

@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from scrm.errors import Invalid
+from scrm.events import kinds as titles
 from scrm.points.postings import GROWTH, POINTS
 
 FREQUENCIES = {"each": "每次", "daily": "每天", "once_daily": "每天一次", "once": "每人一次"}
@@ -176,6 +177,14 @@ def _worth_nothing(_rule: Rule, _kept: int) -> dict[str, int]:
     return {}
 
 
+def _by_its_event(rule: Rule) -> str:
+    return titles.get(rule.event_kind).title
+
+
+def _without_more(_rule: Rule) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of rule.
@@ -184,6 +193,8 @@ class Kind:
     `revisions` are events by which it takes back; they count for whatever was given, whatever the rule says now.
     `worth` is what a subject of which `kept` remains is worth, by asset. With `latest_word` a revision holds until a
     newer event earns anew (a verdict that is revised); without, the lowest word holds for good (a return).
+    `when` and `then` are what people read of a rule: what earns and whom, before the amounts; and when it is paid or
+    taken back, after them, maybe nothing.
     """
 
     name: str
@@ -198,6 +209,8 @@ class Kind:
     members: tuple[str, ...] = ()
     frequencies: frozenset[str] = frozenset(FREQUENCIES)
     latest_word: bool = False
+    when: Callable[[Rule], str] = _by_its_event
+    then: Callable[[Rule], str] = _without_more
 
 
 _KINDS: dict[str, Kind] = {}

@@ -107,6 +107,7 @@ class AwardExplanation(Model):
         indexes = [
             Index(fields=("beneficiary_id", "rule_id", "day"), name="award_explanation_caps_idx"),
             Index(fields=("rule_id", "subject"), name="award_explanation_subject_idx"),
+            Index(fields=("rule_id", "id"), name="award_explanation_rule_idx"),
         ]
 
 

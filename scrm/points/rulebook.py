@@ -18,6 +18,7 @@ PRESETS = Path(__file__).parents[2] / "assets" / "presets"
 KINDS = rules.__name__  # importing the package registers every kind
 
 Count = Field(ge=0, le=1_000_000)
+Cap = Field(None, ge=0, le=1_000_000_000)
 
 
 class Draft(BaseModel):
@@ -35,10 +36,10 @@ class Draft(BaseModel):
     points: int = Count
     growth: int = Count
     note: str = Field("", max_length=200)
-    day_cap_points: int | None = Field(None, ge=0)
-    day_cap_growth: int | None = Field(None, ge=0)
-    month_cap_points: int | None = Field(None, ge=0)
-    month_cap_growth: int | None = Field(None, ge=0)
+    day_cap_points: int | None = Cap
+    day_cap_growth: int | None = Cap
+    month_cap_points: int | None = Cap
+    month_cap_growth: int | None = Cap
     unit: str = Field("次", max_length=16)
     enabled: bool = True
     points_valid_days: int | None = Field(None, ge=1, le=36500)
@@ -175,12 +176,19 @@ async def listening(raw: Connection, brand_ids: Sequence[int], event_kinds: Iter
     return found
 
 
+async def every(raw: Connection, *, brand_id: int | None = None, rule_id: int | None = None) -> list[list[Rule]]:
+    """Return the rules of a brand, or one of them, in the order in which they were made: each as all its versions."""
+    versions: dict[int, list[Rule]] = {}
+    rows = await raw.fetch(_VERSIONS + "WHERE r.brand_id = $1 OR r.id = $2 ORDER BY r.id, v.version", brand_id, rule_id)
+    for row in rows:
+        versions.setdefault(row["id"], []).append(_rule(row))
+    return list(versions.values())
+
+
 async def table(raw: Connection, brand_id: int, now: datetime) -> list[Rule]:
     """Return the brand's rule table as it stands now, one row a rule, in the order in which they were made."""
-    versions: dict[int, list[Rule]] = {}
-    for row in await raw.fetch(_VERSIONS + "WHERE r.brand_id = $1 ORDER BY r.id, v.version", brand_id):
-        versions.setdefault(row["id"], []).append(_rule(row))
-    return [rule for own in versions.values() if (rule := in_force(own, now)) is not None]
+    versions = await every(raw, brand_id=brand_id)
+    return [rule for own in versions if (rule := in_force(own, now)) is not None]
 
 
 def presets() -> list[str]:

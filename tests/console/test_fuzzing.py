@@ -36,6 +36,7 @@ from simulator.testing import running
 from tests.bot.house import House
 from tests.console.conftest import PASSWORD, Browser, Office, open_office
 from tests.console.test_knowledge import qa
+from tests.console.test_points_rules import SHARE, terms
 from tests.console.test_rules import rule
 from tests.factories import TEXT, happens, make_follower
 from tests.fuzzing import Stage, operations_of, schema_of
@@ -56,6 +57,9 @@ RIGHT: dict[str, Any] = {
     "upload_image": PNG,
     "import_knowledge": "## 几点关门？\n\n晚上十点。\n".encode(),
     "send_message": {"content": {"type": "text", "content": "您好"}},
+    "add_points_rule": {"brand_id": 0, **SHARE},
+    "change_points_rule": {**terms(points=4), "expected": 1},
+    "try_points_rule": {"brand_id": 0, **SHARE, "times": 3},
     "set_shifts": {"shifts": [{"pattern": "workdays", "starts": 540, "ends": 1080, "breaks": [[720, 780]]}]},
     "begin_batch": {"tag_id": 0, "action": "put", "filter": {"platform": "wechat"}},
     "transfer": {"to_staff_id": 0, "note": "请跟进"},
@@ -156,6 +160,7 @@ class Admin(Stage):
             "tag_id": tag,
             "batch_id": batch,
             "rule_id": await self.made("/rules", {"account_id": account_id, **rule("券")}),
+            "points_rule_id": await self.made("/points-rules", {"brand_id": brand_id, **SHARE}),
             "welcome_id": await self.made("/welcomes", {"account_id": account_id, "audience": "any", "reply": text}),
             "quick_reply_id": await self.made("/quick-replies", {"brand": brand_id, "title": "问候", "text": "您好"}),
             "staff_id": (theirs := await colleague.me()),

@@ -3,7 +3,7 @@
 import type { AuditLine } from './generated/contract'
 import { EVIDENCE, signed } from './members/words'
 import { briefly, MATCHES, type Reply } from './rules/names'
-import { brandName } from './session'
+import { brandName, growthWord } from './session'
 
 export const ACTIONS: Record<string, string> = {
   'session.began': '登录',
@@ -29,6 +29,8 @@ export const ACTIONS: Record<string, string> = {
   'rule.added': '新建自动回复',
   'rule.changed': '修改自动回复',
   'rule.removed': '删除自动回复',
+  'points_rule.added': '新建积分规则',
+  'points_rule.changed': '修改积分规则',
   'welcome.set': '设置欢迎语',
   'welcome.removed': '删除欢迎语',
   'assistant.changed': '修改智能客服设置',
@@ -68,6 +70,7 @@ export const GROUPS: [string, string][] = [
   ['role.', '角色'],
   ['knowledge.', '知识库'],
   ['rule.', '自动回复'],
+  ['points_rule.', '积分规则'],
   ['welcome.', '欢迎语'],
   ['assistant.', '智能客服'],
   ['desk.', '排班与客服设置'],
@@ -93,6 +96,7 @@ const PERMISSIONS: Record<string, string> = {
   'members.edit': '给会员打标签、拆分合并',
   'members.export': '导出会员',
   'points.adjust': '人工调整积分',
+  'points.rules': '设置积分规则',
   'rules.edit': '编辑自动回复与规则',
   'reports.read': '查看报表',
   'accounts.read': '查看公众号与小程序',
@@ -110,18 +114,27 @@ const NAMES: Record<string, string> = {
   next: '话术“下一位”', queue: '话术“排队”', outside: '话术“非服务时间”', no_hours: '话术“没有排班”', rating: '话术“请评价”',
   closing: '话术“结束”', by_fan: '话术“取消排队”', title: '名称', shifts: '班次', day: '日期', kind: '类型', note: '备注',
   category: '分类', text: '内容', version: '版本', published: '粉丝看到的版本', tag: '标签', reason: '原因', groups: '同义词组数',
+  module: '模块', frequency: '频率', points: '积分', growth: '成长值', unit: '单位', settings: '种类设置', points_valid_days: '积分有效天数',
+  day_cap_points: '日积分上限', day_cap_growth: '日成长值上限', month_cap_points: '月积分上限', month_cap_growth: '月成长值上限',
+  effective_from: '生效时间', effective_until: '结束时间',
 }
 const WORDS: Record<string, Record<string, string>> = {
   mode: { plain: '明文模式', compatible: '兼容模式', safe: '安全模式' },
   status: { active: '在职', disabled: '已停用', draft: '草稿', archived: '已归档', published: '已发布' },
   kind: { qa: '问答', article: '文章', workday: '上班', restday: '休息', closed: '停止服务' },
   audience: { any: '所有人', new: '新粉丝', returning: '再次关注的粉丝' },
+  frequency: { each: '每次', daily: '每天', once_daily: '每天一次', once: '每人一次' },
 }
+// What is never shown, only that it is another.
+const SECRETS = new Set(['secret', 'token', 'aes_key'])
 const FILTERS: Record<string, string> = {
   number: '用户 ID 或会员号', nickname: '昵称', name: '姓名', phone: '手机号', since: '加入时间', until: '加入时间', platform: '平台', level: '等级',
   tags: '标签', points_min: '积分', points_max: '积分', people: '手工选择',
 }
 type Values = Record<string, any>
+
+/** Growth has each brand's own word. */
+const worded = (said: string, brand: number | null) => said.replaceAll('成长值', growthWord(brand))
 
 /** A value as people read it. */
 function text(name: string, value: unknown): string {
@@ -138,9 +151,10 @@ function text(name: string, value: unknown): string {
 }
 
 /** One thing that is other than it was, or that was there from the beginning, or is gone. */
-function changed(name: string, before: Values | null, after: Values | null): string {
-  const what = NAMES[name] ?? name
+function changed(name: string, before: Values | null, after: Values | null, brand: number | null): string {
+  const what = worded(NAMES[name] ?? name, brand)
   const [was, is] = [before?.[name], after?.[name]]
+  if (SECRETS.has(name)) return `换了新的 ${what}`
   if (name === 'enabled') return after && name in after ? (is ? '启用' : '停用') : ''
   if (Array.isArray(was) && Array.isArray(is)) {
     const came = is.filter((one) => !was.includes(one))
@@ -158,7 +172,7 @@ const filtered = (names: string[]) =>
 const because = (why: unknown) => (why ? `原因：${why}` : '')
 
 // What needs words of its own; `a` is what is now, `b` what was.
-const SAYS: Record<string, (a: Values, b: Values) => string[]> = {
+const SAYS: Record<string, (a: Values, b: Values, brand: number | null) => string[]> = {
   'session.refused': () => ['登录名或密码不对'],
   'session.revoked': (a) => [a.sessions ? `退出了 ${a.sessions} 台设备` : '退出了一台设备'],
   'knowledge.changed': (a, b) => [b.version ? `在第 ${b.version} 版之后写了第 ${a.version} 版` : `写了第 ${a.version} 版`],
@@ -175,7 +189,7 @@ const SAYS: Record<string, (a: Values, b: Values) => string[]> = {
     `撤回合并的证据：${EVIDENCE[a.evidence] ?? a.evidence}`,
     a.members?.length > 1 ? `拆分为会员 ${a.members.join(' 和会员 ')}` : '因为还有其他证据，仍是同一位会员',
   ],
-  'points.adjusted': (a) => [`${a.asset === 'growth' ? '经验' : '积分'} ${signed(a.amount)}`, because(a.reason)],
+  'points.adjusted': (a, _, brand) => [`${a.asset === 'growth' ? growthWord(brand) : '积分'} ${signed(a.amount)}`, because(a.reason)],
   'points.given': (a) => [`赠送 ${a.amount} 积分`, because(a.why)],
   'tag.batch_begun': (a) => [`给 ${a.total} 位会员${a.action === 'take' ? '移除' : '打上'}“${a.tag}”`, filtered(a.filter ?? [])],
   'tag.batch_undone': (a) => [`${a.changed} 位会员恢复原样`],
@@ -188,7 +202,7 @@ const SAYS: Record<string, (a: Values, b: Values) => string[]> = {
 /** What a line says has changed, sentence by sentence. */
 export function sentences(line: AuditLine): string[] {
   const says = SAYS[line.action]
-  if (says) return says(line.after ?? {}, line.before ?? {}).filter(Boolean)
+  if (says) return says(line.after ?? {}, line.before ?? {}, line.brand_id).filter(Boolean)
   const names = [...new Set([...Object.keys(line.before ?? {}), ...Object.keys(line.after ?? {})])]
-  return names.map((name) => changed(name, line.before, line.after).trim()).filter(Boolean)
+  return names.map((name) => changed(name, line.before, line.after, line.brand_id).trim()).filter(Boolean)
 }

@@ -28,6 +28,13 @@ export function brandName(id: number | null): string {
   return state.me?.brands.find((one) => one.id === id)?.name ?? `品牌 ${id}`
 }
 
+/** What a brand calls growth; of several brands the word that all of them have, else the usual one. */
+export function growthWord(id?: number | null): string {
+  const brands = state.me?.brands ?? []
+  const words = new Set((id ? brands.filter((one) => one.id === id) : brands).map((one) => one.growth_word))
+  return words.size === 1 ? [...words][0]! : '成长值'
+}
+
 /** Learns who is signed in; null when nobody is, which is no failed request. */
 export async function load(): Promise<Me | null> {
   // Where even that cannot be said, the next question says why.

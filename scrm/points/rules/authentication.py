@@ -26,5 +26,7 @@ register(
         events=("product.authenticated",),
         revisions=("product.fraud",),
         revise=_revise,
+        when=lambda _rule: "产品验真并建档，每个验真码一次，",
+        then=lambda _rule: "恶意注册时扣回",
     )
 )

@@ -3,6 +3,7 @@
 The author is paid by the very event that pays the one who acts: same second, same transaction.
 """
 
+from scrm.events import kinds
 from scrm.points.plans import Earned, Facts, Give, Kind, Rule, Skip, register
 
 
@@ -13,4 +14,8 @@ def _plan(facts: Facts, rule: Rule) -> list[Earned]:
     return [Give(author, asset, amount) for asset, amount in rule.worth.items()]
 
 
-register(Kind("passive", "被互动", _plan, members=("author",)))
+def _when(rule: Rule) -> str:
+    return f"别人{kinds.get(rule.event_kind).title}，作者"
+
+
+register(Kind("passive", "被互动", _plan, members=("author",), when=_when))

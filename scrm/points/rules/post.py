@@ -12,7 +12,7 @@ from pydantic import Field
 from kit.workdays import natural_days_after, working_days_after
 from scrm.errors import Invalid
 from scrm.points.plans import Earned, Facts, Give, Keep, Kind, Revised, Rule, Settings, Skip, register
-from scrm.points.postings import POINTS
+from scrm.points.postings import GROWTH, POINTS
 
 
 class PostSettings(Settings):
@@ -52,6 +52,18 @@ def _revise(facts: Facts) -> list[Revised]:
     return [] if _approved(facts) else [Keep(f"post:{facts.text('post')}", 0, "filler_post")]
 
 
+_CALENDARS = {"natural": "自然日", "working": "工作日"}
+
+
+def _then(rule: Rule) -> str:
+    settings = PostSettings.model_validate(rule.settings)
+    points = f"{settings.points_days} 个{_CALENDARS[settings.points_calendar]}"
+    growth = f"{settings.growth_days} 个{_CALENDARS[settings.growth_calendar]}"
+    days = {POINTS: points, GROWTH: growth}
+    due = " / ".join(dict.fromkeys(days[asset] for asset in rule.worth))
+    return f"{due and f'发布 {due}后到账，'}判为水贴时扣回"
+
+
 register(
     Kind(
         "post",
@@ -62,5 +74,7 @@ register(
         revise=_revise,
         settings=PostSettings,
         latest_word=True,
+        when=lambda _rule: "帖子通过审核，作者",
+        then=_then,
     )
 )

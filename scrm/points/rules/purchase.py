@@ -48,6 +48,16 @@ def _revise(facts: Facts) -> list[Revised]:
     return [Keep(_subject(facts), amount - returned, "returned"), Hold(_subject(facts), False, "return_closed")]
 
 
+def _when(rule: Rule) -> str:
+    yuan = f"{PurchaseSettings.model_validate(rule.settings).fen_per_unit / 100:.2f}".removesuffix(".00")
+    return f"每笔订单每满 {yuan} 元"
+
+
+def _then(rule: Rule) -> str:
+    days = PurchaseSettings.model_validate(rule.settings).days
+    return f"{f'收货 {days} 个自然日后' if days else '收货后即时'}到账，退货的部分扣回"
+
+
 register(
     Kind(
         "purchase",
@@ -58,5 +68,7 @@ register(
         revise=_revise,
         worth=_worth,
         settings=PurchaseSettings,
+        when=_when,
+        then=_then,
     )
 )

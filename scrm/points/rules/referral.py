@@ -35,5 +35,7 @@ register(
         revisions=("referral.fraud",),
         revise=_revise,
         members=("inviter",),
+        when=lambda _rule: "好友受邀注册，双方各",
+        then=lambda _rule: "每位新会员只计一次，作弊时扣回",
     )
 )

@@ -1,11 +1,11 @@
 // What an event says besides its title, in a few words.
 import type { HappeningLine } from '../generated/contract'
+import { growthWord } from '../session'
 import { signed } from './words'
 
 const FIELDS: Record<string, string> = {
   nickname: '昵称', name: '姓名', phone: '手机号', gender: '性别', birthday: '生日', province: '省份', city: '城市', avatar: '头像',
 }
-const ASSETS: Record<string, string> = { points: '积分', growth: '经验' }
 const yuan = (fen: unknown) => `${(Number(fen) / 100).toFixed(2)} 元`
 
 /** The detail of an event, empty where the title says it all. */
@@ -13,7 +13,7 @@ export function detailOf(one: HappeningLine): string {
   const said = one.payload as Record<string, unknown>
   const text = (name: string) => (said[name] === undefined || said[name] === '' ? '' : String(said[name]))
   if (one.kind === 'wechat.text') return text('content')
-  if (one.kind === 'points.adjusted') return `${ASSETS[text('asset')] ?? text('asset')} ${signed(Number(said.amount))}，${text('reason')}`
+  if (one.kind === 'points.adjusted') return `${text('asset') === 'growth' ? growthWord(Number(said.brand)) : '积分'} ${signed(Number(said.amount))}，${text('reason')}`
   if (one.kind === 'member.level_changed') return `${Number(said.to) > Number(said.from) ? '升为' : '变为'}${text('level')}`
   if (one.kind === 'member.profile_changed' && Array.isArray(said.fields)) return (said.fields as string[]).map((name) => FIELDS[name] ?? name).join('、')
   if (one.kind === 'member.merged' || one.kind === 'member.split') return `会员 ${text('kept')} 与 ${text('absorbed')}`
