@@ -1,7 +1,7 @@
 """签到: a fan checks in by a word or the menu, looks at the month, or mends a missed day with a make-up card."""
 
 import calendar
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from bot.messages import TextMessage
@@ -9,6 +9,7 @@ from bot.push_events import ClickEvent
 from bot.replies import TextReply
 from bot.router import Answer, Context, Router
 from kit.clock import from_epoch, natural_day
+from scrm.accounts.queries import growth_word_of
 from scrm.checkins import cards, queries, service
 from scrm.checkins.rewards import ASSETS, Reward
 from scrm.errors import Conflict
@@ -21,7 +22,6 @@ CHECKS_IN = frozenset({"签到", "打卡"})
 LOOKS = frozenset({"签到日历", "打卡日历"})
 MENDS = frozenset({"补签"})
 MENU_KEY, CALENDAR_KEY = "CHECKIN", "CHECKIN_CALENDAR"
-NAMES = {POINTS: "积分", GROWTH: "成长值"}
 SQUARES = {"done": "✅", "made_up": "🟡", "missed": "⬜", "to_come": "▫️", "none": "　"}
 
 
@@ -37,15 +37,16 @@ async def check_in(context: Context) -> Answer:
         occurred_at=min(from_epoch(context.message.created_at), context.now),
         now=context.now,
     )
+    names = {POINTS: "积分", GROWTH: await growth_word_of([context.account.brand_id])}
     today = done.day == natural_day(context.now)
     day = "今天" if today else _short(done.day)
     lines = [f"{'' if today else day}签到成功！🎉" if done.fresh else f"{day}已经签到过啦～"]
     if done.earned:
-        lines.append(_amounts(done.earned))
+        lines.append(_amounts(done.earned, names))
     lines.append(f"已连续签到 {done.streak} 天")
-    lines.append("，".join(f"当前{NAMES[asset]} {done.held[asset]}" for asset in ASSETS))
+    lines.append("，".join(f"当前{names[asset]} {done.held[asset]}" for asset in ASSETS))
     if done.next_reward:
-        lines.append(f"\n明天再来：{_amounts(done.next_reward)}")
+        lines.append(f"\n明天再来：{_amounts(done.next_reward, names)}")
     lines.append("回复“签到日历”查看本月记录")
     return TextReply("\n".join(lines))
 
@@ -91,8 +92,8 @@ async def make_up(context: Context) -> Answer:
     return TextReply(f"已为您补签 {_short(have.missed)}，已连续签到 {streak} 天。补签不另发奖励。")
 
 
-def _amounts(rewards: Sequence[Reward]) -> str:
-    return "，".join(f"{NAMES[reward.asset]} +{reward.amount}" for reward in rewards)
+def _amounts(rewards: Sequence[Reward], names: Mapping[str, str]) -> str:
+    return "，".join(f"{names[reward.asset]} +{reward.amount}" for reward in rewards)
 
 
 def _short(day: date) -> str:

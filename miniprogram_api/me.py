@@ -17,11 +17,15 @@ class LevelView(BaseModel):
 
 
 class Me(BaseModel):
-    """A member: `points` may be spent, `debt` is owed and repaid by what is earned next."""
+    """A member: `points` may be spent, `debt` is owed and repaid by what is earned next.
+
+    `growth_word` is what the brand calls growth.
+    """
 
     points: int
     debt: int
     growth: int
+    growth_word: str
     level: LevelView | None
     next_level: LevelView | None
     growth_missing: int
@@ -58,6 +62,7 @@ async def me(call: Call) -> Me:
         points=mine.points.spendable,
         debt=max(0, mine.points.debt - mine.points.balance),
         growth=mine.growth.balance - mine.growth.debt,
+        growth_word=mine.growth_word,
         level=_level(at.level) if at else None,
         next_level=_level(at.next) if at and at.next else None,
         growth_missing=at.missing if at else 0,

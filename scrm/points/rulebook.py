@@ -202,7 +202,8 @@ async def install_preset(
 ) -> list[str]:
     """Write the rules of a preset that the brand lacks, and the levels if it has none; returns the new codes.
 
-    What is there, edited or not, stays. The rules count from `since` (default now). Raises NotFound.
+    What is there, edited or not, stays; a brand's first preset also says what it calls growth. The rules count from
+    `since` (default now). Raises NotFound.
     """
     if name not in presets():
         raise NotFound(f"没有“{name}”这套预设", field="name")
@@ -210,6 +211,8 @@ async def install_preset(
     there = {
         row["code"] for row in await tx.connection.fetch("SELECT code FROM points_rule WHERE brand_id = $1", brand_id)
     }
+    if not there and "growth_word" in data:
+        await tx.connection.execute("UPDATE brand SET growth_word = $2 WHERE id = $1", brand_id, data["growth_word"])
     drafts = [draft for row in data["rules"] if (draft := check(row)).code not in there]
     for draft in drafts:
         await define(brand_id=brand_id, draft=draft, now=now, system=True, since=since)

@@ -22,17 +22,22 @@ WITH held AS (
     GROUP BY b.asset
 )
 SELECT (SELECT json_agg(held) FROM held) AS held,
-       (SELECT json_agg(l ORDER BY l.rank) FROM level l WHERE l.brand_id = $2) AS levels
+       (SELECT json_agg(l ORDER BY l.rank) FROM level l WHERE l.brand_id = $2) AS levels,
+       (SELECT growth_word FROM brand WHERE id = $2) AS growth_word
 """  # noqa: S608  # put together from our own
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a person has and owes, and their level; `levels` are the brand's, the lowest first, maybe none."""
+    """What a person has and owes, and their level; `levels` are the brand's, the lowest first, maybe none.
+
+    `growth_word` is what the brand calls growth.
+    """
 
     points: Holding
     growth: Holding
     levels: list[Level]
+    growth_word: str
 
     @property
     def standing(self) -> Standing | None:
@@ -50,4 +55,4 @@ async def of(raw: Connection, member_id: int, brand_id: int, now: datetime) -> S
         for one in json.loads(row["levels"] or "[]")
     ]
     nothing = Holding(0, 0)
-    return Summary(held.get(POINTS, nothing), held.get(GROWTH, nothing), levels)
+    return Summary(held.get(POINTS, nothing), held.get(GROWTH, nothing), levels, row["growth_word"])

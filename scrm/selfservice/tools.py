@@ -9,6 +9,7 @@ from typing import Any
 
 from kit.clock import SHANGHAI
 from scrm import db
+from scrm.accounts.queries import growth_word
 from scrm.assistant.interest_rules import normal
 from scrm.assistant.settings import Store
 from scrm.assistant.tools import Asker, Tool, Toolbox
@@ -49,12 +50,13 @@ async def my_level(asker: Asker, _given: Mapping[str, str]) -> dict[str, Any]:
         if not scheme:
             return {"会员等级": "本品牌没有设置等级"}
         homes = await homes_of(raw, asker.member_id)
+        word = await growth_word(raw, asker.brand_id)
         growth = (await levels.growth_of(raw, homes[:1])).get(homes[0], 0)
     standing = levels.standing(growth, scheme)
-    facts = {"会员等级": standing.level.name, "成长值": f"{standing.growth} 成长值"}
+    facts = {"会员等级": standing.level.name, word: f"{standing.growth} {word}"}
     if standing.next is not None:
         facts["下一等级"] = standing.next.name
-        facts["升级还差"] = f"{standing.missing} 成长值"
+        facts["升级还差"] = f"{standing.missing} {word}"
     if standing.level.benefits:
         facts["等级权益"] = "；".join(standing.level.benefits)
     return facts
@@ -121,7 +123,10 @@ TOOLS = Toolbox(
             "my_level",
             "查询提问者本人的会员等级、成长值、升级还差多少和等级权益",
             my_level,
-            asks=(rf"{_MY}(?:多少)?(?:会员)?(?:等级|成长值)(?:是多少|是什么)?", r"我是(?:什么|几级)(?:等级|会员)?"),
+            asks=(
+                rf"{_MY}(?:多少)?(?:会员)?(?:等级|成长值|经验值?)(?:是多少|是什么)?",
+                r"我是(?:什么|几级)(?:等级|会员)?",
+            ),
             say=_told("为您查到："),
         ),
         Tool(

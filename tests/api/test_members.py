@@ -26,7 +26,7 @@ async def test_checking_in_here(mini: Mini) -> None:
     assert (await phone.get("/checkin/calendar?month=2026-02")).body["days"] == []
     me = (await phone.get("/me")).body
     assert (me["points"], me["growth"], me["debt"]) == (done["points"], done["growth"], 0)
-    assert me["level"]["rank"] == 0
+    assert (me["level"]["rank"], me["growth_word"]) == (0, "成长值")
     (task,) = [one for one in (await phone.get("/tasks")).body["items"] if "签到" in one["name"]]
     assert (task["today"], task["open"], set(task["left"].values())) == (earned, False, {0})
     assert (await phone.post("/checkin/make-up", {"day": "2026-03-08"})).code == "no_card_left"

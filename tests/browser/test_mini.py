@@ -15,6 +15,7 @@ from playwright.async_api import Browser, Route, expect
 from kit.clock import SHANGHAI, ManualClock
 from scrm.access import requests
 from scrm.access.service import sign_out
+from scrm.db import fetch
 from tests.browser.club import Club, Hand, open_club
 
 pytestmark = pytest.mark.browser
@@ -81,6 +82,25 @@ async def test_checking_in_by_chat_moves_the_points_in_the_mini_program(hand: Ha
     # The capsule leads back to the chat that was beneath.
     await hand.tap("mini-close")
     await hand.see("nav-title", "青屿茶舍")
+
+
+async def test_growth_has_the_brands_own_word(hand: Hand, club: Club) -> None:
+    await fetch("UPDATE brand SET growth_word = '经验' WHERE id = $1", club.brand_id)
+    await hand.member("小雨")
+    await expect(hand.at("member-card")).to_contain_text("经验 0")
+    await hand.tap("mini-check-in")
+    await expect(hand.at("checked-in")).to_contain_text("+1 积分　+3 经验")
+    await hand.tap("checked-in-close")
+    await hand.tap("mini-tab-Tasks")
+    task = hand.at("task-zippo.checkin")
+    await expect(task.get_by_test_id("task-today")).to_have_text(["今日 积分 +1", "今日 经验 +3"])
+    await hand.tap("mini-tab-Mine")
+    await expect(hand.at("entry-Points")).to_have_text("积分与经验")
+    await hand.tap("entry-Points")
+    await hand.tap("asset-growth")
+    await expect(hand.at("asset-growth")).to_have_text("经验")
+    await hand.see("balance", "3")
+    await expect(hand.page.get_by_test_id("statement")).not_to_contain_text("成长值")
 
 
 async def test_checking_in_in_the_mini_program(hand: Hand, club: Club) -> None:

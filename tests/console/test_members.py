@@ -309,6 +309,18 @@ async def test_a_ticket_is_ones_own_and_for_five_minutes(club: Club) -> None:
     assert len(await trail(club, "members.exported")) == 1
 
 
+async def test_the_export_says_growth_in_the_brands_own_word(club: Club) -> None:
+    first = club.office.brands[0]
+    await fetch("UPDATE brand SET growth_word = '经验' WHERE id = $1", first)
+    heads = [
+        (await exported(club.boss, **of)).body.removeprefix("\ufeff").splitlines()[0].split(",")[5]
+        for of in ({"brand": first}, {"brand": club.office.brands[1]}, {})
+    ]
+    assert heads == ["经验", "成长值", "成长值"]
+    words = {one["id"]: one["growth_word"] for one in (await club.boss.get("/me")).body["brands"]}
+    assert (words[first], words[club.office.brands[1]]) == ("经验", "成长值")
+
+
 async def test_the_export_is_the_filter_masked_and_no_formula(club: Club) -> None:
     operator = await club.office.signed_in("operator", [club.office.brands[0]])
     for who, name, phone in ((operator, "安**", "138****5678"), (club.boss, "安娜丽", "13812345678")):

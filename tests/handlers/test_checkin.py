@@ -57,6 +57,16 @@ def fan(club: Scene) -> ScriptedFan:
     return club.fan()
 
 
+async def test_growth_has_the_brands_own_word(club: Scene, fan: ScriptedFan) -> None:
+    await fan.follow(club.at_wechat)
+    call_it = "UPDATE brand SET growth_word = $2 WHERE id = $1"
+    await db.fetch(call_it, await brand_of(club), "经验")
+    try:
+        assert await heard(fan.text(club.at_wechat, "签到")) == WORDS.replace("成长值", "经验")
+    finally:
+        await db.fetch(call_it, await brand_of(club), "成长值")  # the tests here share their brand
+
+
 async def test_the_word_the_menu_and_a_second_time(club: Scene, fan: ScriptedFan, clock: ManualClock) -> None:
     at = club.at_wechat
     await fan.follow(at)

@@ -4,6 +4,7 @@ import type { Account, Fan } from '../contract'
 import type { IconName } from '../parts/Icon.vue'
 import { Client, MiniError, type Intent } from './client'
 import type { Me } from './members-api'
+import type { Assets } from './words'
 import { Wx } from './wx'
 
 /** What a page says about itself; a page is one file in pages/ that exports this as `page`. */
@@ -74,6 +75,8 @@ export function createMini(account: Account, fan: Fan, query = '') {
     client,
     state,
     top: computed(() => state.stack.at(-1)!),
+    /** Points, and growth as the brand calls it. */
+    assets: computed<Assets>(() => ({ points: '积分', growth: state.me?.growth_word ?? '成长值' })),
     open: (page: string, params: Params = {}) => void state.stack.push({ page, params }),
     /** Replaces the page on top, so that going back does not lead to it. */
     replace: (page: string, params: Params = {}) => void state.stack.splice(-1, 1, { page, params }),

@@ -1,15 +1,16 @@
 // The members' words: amounts, moments in China, and why a gift cannot be had.
 import type { Gift, Me, Redemption } from './members-api'
 
-export const ASSETS = { points: '积分', growth: '成长值' } as const
-export type Asset = keyof typeof ASSETS
+export type Asset = 'points' | 'growth'
+/** What amounts are of; growth by the brand's own word. */
+export type Assets = Record<Asset, string>
 
 export const number = (amount: number) => amount.toLocaleString('zh-CN')
 export const signed = (amount: number) => (amount > 0 ? `+${number(amount)}` : `−${number(-amount)}`)
 
 /** "+1 积分 +3 成长值" */
-export const amounts = (given: { asset: Asset; amount: number }[]) =>
-  given.map(({ asset, amount }) => `${signed(amount)} ${ASSETS[asset]}`).join('　')
+export const amounts = (given: { asset: Asset; amount: number }[], names: Assets) =>
+  given.map(({ asset, amount }) => `${signed(amount)} ${names[asset]}`).join('　')
 
 const parts = new Intl.DateTimeFormat('zh-CN', {
   timeZone: 'Asia/Shanghai',
