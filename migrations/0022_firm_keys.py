@@ -14,7 +14,7 @@ LOOSE = ["DROP TRIGGER event_key_not_truncated ON event_key", "DROP TRIGGER even
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scrm", "0020_lookups_and_firm_timeline")]
+    dependencies = [("scrm", "0021_growth_word_and_rule_records")]
 
     initial = False
 

@@ -14,7 +14,7 @@ MAKERS = {"Entry", "entry", "_entry", "_tagged"}
 def actions() -> set[str]:
     """Return the actions that the code writes by name."""
     found = set()
-    for path in [*(ROOT / "scrm/staff").glob("*.py"), *(ROOT / "console").glob("*.py")]:
+    for path in [file for folder in ("scrm/staff", "console", "app") for file in (ROOT / folder).glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MAKERS and node.args:
                 first = node.args[0]
