@@ -22,7 +22,7 @@ from scrm.gifts.catalogue import GiftTerms
 from scrm.members.queries import FanView, fan_of
 from scrm.members.service import link_unionid
 from scrm.points.maturing import mature_due
-from scrm.pushes.service import Arrival, accept
+from scrm.pushes.accepting import Arrival, accept
 
 PICTURES = "/assets/demo/gifts"
 SEED = 20261123

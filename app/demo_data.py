@@ -28,7 +28,7 @@ from scrm.members.service import link_unionid
 from scrm.menus import service as menus
 from scrm.migrate import ensure_months
 from scrm.points.rulebook import install_preset
-from scrm.pushes.service import Accepted, Arrival, accept
+from scrm.pushes.accepting import Accepted, Arrival, accept
 from scrm.replies import service as replies
 from scrm.replies.queries import rules
 

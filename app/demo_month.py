@@ -25,7 +25,8 @@ from scrm.conversations.shifts import ShiftView
 from scrm.db import Connection, Transaction, command
 from scrm.outreach import service as outreach
 from scrm.outreach.ports import Delivery, Outcome
-from scrm.pushes.service import Accepted, Arrival, DialogueChange, finish
+from scrm.pushes.accepting import Accepted, Arrival
+from scrm.pushes.service import DialogueChange, finish
 from scrm.selfservice.tools import TOOLS
 from scrm.staff.queries import staff_by_login
 

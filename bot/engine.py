@@ -30,8 +30,8 @@ from scrm.errors import Unavailable
 from scrm.group_commit import GroupCommit
 from scrm.outreach.gate import Purpose
 from scrm.pushes import service as pushes
+from scrm.pushes.accepting import Accepted, Arrival
 from scrm.pushes.repetitions import State, look, owe, untold
-from scrm.pushes.service import Accepted, Arrival
 from web import metrics
 
 log = structlog.get_logger(__name__)

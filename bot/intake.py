@@ -22,8 +22,7 @@ from kit.ids import key_of
 from kit.tasks import Tasks
 from scrm.errors import Unavailable
 from scrm.group_commit import GroupCommit, Waiter
-from scrm.pushes import service as pushes
-from scrm.pushes.service import Accepted, Arrival
+from scrm.pushes.accepting import Accepted, Arrival, accept, accept_at_once
 from web import metrics
 
 ReplyWaiter: TypeAlias = Waiter[Reply | None]
@@ -101,11 +100,11 @@ class Intake:
         self._work = work
         self._accept: GroupCommit[Arrival, Accepted] = GroupCommit(
             # While one batch is being committed the next is opened and the one before is sealed.
-            pushes.accept,
+            accept,
             tasks.spawn,
             lanes=3,
             enough=16,
-            at_once=pushes.accept_at_once,
+            at_once=accept_at_once,
             unclaimed=unheard,
         )
         self._last = clock.now() - timedelta(microseconds=1)

@@ -17,7 +17,7 @@ from bot.replies import Reply, TextReply
 from bot.wire import Message
 from kit.clock import ManualClock
 from kit.tasks import Tasks
-from scrm.pushes.service import Accepted, Arrival
+from scrm.pushes.accepting import Accepted, Arrival
 from tests.bot.desk import Desk, quick
 from tests.bot.house import BRIEF, House
 from tests.bot.test_door import connected, request

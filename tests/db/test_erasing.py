@@ -29,7 +29,7 @@ from scrm.members.service import link_unionid
 from scrm.outreach import service as outreach
 from scrm.points import ledger
 from scrm.points.maturing import Promise, promise
-from scrm.pushes import service as pushes
+from scrm.pushes import accepting
 from scrm.referrals import service as referrals
 from tests.conftest import START
 from tests.factories import SEALER, TEXT, at, happens, make_account, value
@@ -124,7 +124,7 @@ class Life:
 
     async def writes(self, word: str, answer: str | None, seconds: float = 1) -> None:
         """Send a text to the official account, which answers it at once, or later."""
-        arrival = pushes.Arrival(
+        arrival = accepting.Arrival(
             key_of("push", word),
             self.official_id,
             "o-official",
@@ -137,7 +137,7 @@ class Life:
             None if answer is None else {"type": "text", "content": answer},
         )
         async with transaction() as tx:
-            await pushes.accept(tx.connection, [arrival])
+            await accepting.accept(tx.connection, [arrival])
 
     async def redeems(self) -> None:
         await earn(self.mini, 100)

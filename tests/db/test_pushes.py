@@ -18,9 +18,10 @@ from scrm.events import kinds
 from scrm.group_commit import GroupCommit
 from scrm.members import queries
 from scrm.members.service import ENSURE_FANS
-from scrm.pushes import repetitions
+from scrm.pushes import accepting, repetitions
 from scrm.pushes import service as pushes
-from scrm.pushes.service import Abandoned, Accepted, Arrival, DialogueChange, Held, RunningDialogue
+from scrm.pushes.accepting import Accepted, Arrival
+from scrm.pushes.service import Abandoned, DialogueChange, Held, RunningDialogue
 from tests.factories import FOLLOW, SCAN, TEXT, again, at, make_account, make_fan, value
 
 ANSWER = {"type": "text", "content": "你好"}
@@ -52,7 +53,7 @@ def arrival(key: object, account: int, openid: str | None = "o1", **changes: Any
 
 async def accept(*arrivals: Arrival) -> list[Accepted]:
     async with scrm_db.transaction() as tx:
-        return await pushes.accept(tx.connection, arrivals)
+        return await accepting.accept(tx.connection, arrivals)
 
 
 async def accept_running(
@@ -237,11 +238,11 @@ class TestConcurrency:
             await opened.start()
             await theirs.execute(ENSURE_FANS, [account], ["o2"], at(0))
             arrivals = [arrival(n, account, f"o{n}") for n in (1, 2, 2, 3)]
-            accepting = asyncio.create_task(pushes.accept_at_once(ours, arrivals))
+            storing = asyncio.create_task(accepting.accept_at_once(ours, arrivals))
             while not await value("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110  # theirs to tell
                 await asyncio.sleep(0.01)
             await opened.commit()
-            accepted = await accepting
+            accepted = await storing
         assert accepted is not None
         assert [each.fresh for each in accepted] == [True, True, False, True]
         fans = await fetch("SELECT id, member_id, created_at FROM fan ORDER BY openid")
@@ -253,7 +254,7 @@ class TestConcurrency:
     async def test_one_bad_push_fails_alone_in_its_group_commit(self, db: TortoiseContext) -> None:
         account = await make_account()
         tasks = Tasks()
-        group = GroupCommit(pushes.accept, tasks.spawn, lanes=1)
+        group = GroupCommit(accepting.accept, tasks.spawn, lanes=1)
         bad = {
             "no such account": arrival("x", 404),
             "nul": arrival("y", account, payload={"content": "\x00"}),
@@ -269,7 +270,7 @@ class TestConcurrency:
 
 
 async def _accept_lists(raw: Connection, items: Any) -> list[list[Accepted]]:
-    return [await pushes.accept(raw, item) for item in items]
+    return [await accepting.accept(raw, item) for item in items]
 
 
 class TestTurns:
