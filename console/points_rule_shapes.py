@@ -174,14 +174,14 @@ class AwardQuery(BrandPage):
 
 
 class AwardLine(BaseModel):
-    """What one rule did for one person, and why; `nickname` for whoever may see members."""
+    """What one rule did for one person, and why; who may not see members gets a number for `nickname`."""
 
     id: int
     rule_id: int
     name: str
     version: int | None
     member_id: int
-    nickname: str | None
+    nickname: str
     asset: str
     planned: int
     given: int

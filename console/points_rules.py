@@ -26,7 +26,7 @@ from console.surface import SURFACE, Call
 from scrm import db
 from scrm.accounts.queries import growth_word
 from scrm.errors import Conflict, Invalid, NotFound
-from scrm.members import profiles
+from scrm.members import names, profiles
 from scrm.points import explanations, plans, rule_editing, rule_trial, rulebook
 from scrm.points.happenings import TITLES
 from scrm.points.plans import FREQUENCIES, Rule
@@ -123,7 +123,9 @@ async def points_rule_awards(call: Call, query: AwardQuery) -> AwardList:
     items = [
         AwardLine(
             **{name: getattr(one, name) for name in AwardLine.model_fields if name != "nickname"},
-            nickname=known[one.member_id].nickname if one.member_id in known else None,
+            nickname=names.called(known[one.member_id], one.member_id, erased=one.erased)
+            if one.member_id in known
+            else names.numbered(one.member_id),
         )
         for one in shown
     ]
@@ -212,5 +214,5 @@ def _given(body: RuleTerms) -> dict[str, Any]:
 
 def _entered(rule: Rule) -> dict[str, Any]:
     """Return a version as the trail tells it."""
-    names = ("version", *RuleTerms.model_fields, "effective_from", "effective_until")
-    return {name: getattr(rule, name) for name in names}
+    terms = ("version", *RuleTerms.model_fields, "effective_from", "effective_until")
+    return {name: getattr(rule, name) for name in terms}

@@ -97,13 +97,17 @@ async def of_event(raw: Connection, event_key: UUID) -> list[Explained]:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one rule of a brand did for one person, somewhere in its list; `member_id` is the person."""
+    """What one rule of a brand did for one person, somewhere in its list; `member_id` is the person.
+
+    `erased` is whether they asked to be forgotten.
+    """
 
     id: int
     rule_id: int
     name: str
     version: int | None
     member_id: int
+    erased: bool
     asset: str
     planned: int
     given: int
@@ -144,8 +148,8 @@ async def of_brand(
     rows: list[Any] = await raw.fetch(
         f"""
         SELECT e.id, e.rule_id, coalesce(v.name, latest.name) AS name, e.version,
-               coalesce(m.merged_into_id, m.id) AS member_id, e.asset, e.planned, e.given, e.reason, e.subject,
-               e.due_at, e.occurred_at
+               coalesce(m.merged_into_id, m.id) AS member_id, m.erased_at IS NOT NULL AS erased,
+               e.asset, e.planned, e.given, e.reason, e.subject, e.due_at, e.occurred_at
         FROM award_explanation e
         JOIN member m ON m.id = e.beneficiary_id
         LEFT JOIN points_rule_version v ON v.rule_id = e.rule_id AND v.version = e.version

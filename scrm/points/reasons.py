@@ -2,7 +2,7 @@
 
 REASONS = {
     "awarded": "已发放",
-    "promised": "待到账",
+    "promised": "延后到账",
     # given less than planned, or nothing
     "cap_day": "已达当日上限",
     "cap_month": "已达当月上限",

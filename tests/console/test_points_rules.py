@@ -207,7 +207,7 @@ async def test_why_somebody_got_points_or_none(office: Office) -> None:
         return [tuple(one[key] for key in keys) for one in answer.body["items"]]
 
     everything = [
-        (bo.member_id, None, 3, 3, "已发放"),
+        (bo.member_id, f"会员 {bo.member_id}", 3, 3, "已发放"),
         (ann.member_id, "安娜", 3, 0, "已达当日上限"),
         (ann.member_id, "安娜", 3, 2, "已达当日上限"),
         (ann.member_id, "安娜", 3, 3, "已发放"),
@@ -225,7 +225,8 @@ async def test_why_somebody_got_points_or_none(office: Office) -> None:
     assert [one["given"] for one in page["items"] + rest["items"]] == [3, 0, 2, 3]
     alone = await office.signed_in(permissions=["points.rules"])
     hidden = (await alone.get(f"/points-rules/awards?brand={brand}")).body["items"]
-    assert [one["nickname"] for one in hidden] == [None] * 5
+    assert [one["nickname"] for one in hidden] == [f"会员 {one['member_id']}" for one in hidden]
+    assert len(hidden) == 5
 
 
 async def test_another_brands_rules_do_not_exist(office: Office) -> None:
