@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 ATTEMPTS = 5
 # The platform still repeats a push for this long, and a repetition gives a better answer than we can: in time.
 PATIENCE = timedelta(seconds=10)
+# An owed answer that could not be sent is tried again after this, as long as its push is kept.
+AGAIN = timedelta(minutes=5)
 
 
 async def resume_abandoned(
@@ -41,17 +43,19 @@ async def send_owed(clock: Clock, limit: int = 50) -> int:
     """Send answers that were stored too late for their requests, whose processes died since; returns how many went."""
     sent = 0
     for one in await repetitions.owed(now=clock.now(), limit=limit):
-        if one.fan_id is not None and (reply := read_answer(one.answer)) is not None:
-            try:
+        try:
+            if one.fan_id is not None and (reply := read_answer(one.answer)) is not None:
                 purpose = cast("Purpose", one.purpose)
                 await send_unheard(one.key, one.fan_id, reply, purpose=purpose, now=clock.now())
                 sent += 1
-            except TakenOver:
-                pass  # a request has carried it
-            except Unavailable:
-                raise
-            except Exception as error:  # noqa: BLE001  # one that cannot be sent keeps nobody else from theirs
-                log.error("owed answer failed", push=one.key.hex[:16], error=describe(error))
+        except TakenOver:
+            pass  # a request has carried it
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # one that cannot be sent keeps nobody else from theirs
+            log.error("owed answer failed", push=one.key.hex[:16], error=describe(error))
+            await repetitions.put_off(key=one.key, due_at=clock.now() + AGAIN)
+            continue
         await repetitions.seen_to(key=one.key)
     return sent
 

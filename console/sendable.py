@@ -56,6 +56,12 @@ async def sendable(fan_id: int, now: datetime) -> Sendable:
     )
 
 
+async def why_refused(fan_id: int, reason: str, now: datetime) -> str:
+    """Return in words why a message to a fan was refused just now."""
+    scene = (await chance_of(fan_id, now)).scene if reason == "count_exhausted" else ""
+    return refusal(reason, scene or "message")
+
+
 def refusal(reason: str, scene: str = "message") -> str:
     """Return a refusal of the gate in words, "" for what is none; `scene` is the window's that is used up."""
     if reason.startswith("refused:"):

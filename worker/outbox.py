@@ -246,7 +246,9 @@ def spaced(delivery: Delivery, attempt: int) -> Delivery:
     """
     if delivery.outcome is not Outcome.RETRY or delivery.whole_account:
         return delivery
-    return replace(delivery, retry_after=max(delivery.retry_after or 0.0, min(float(2**attempt), LONGEST_RETRY)))
+    # While an account rests, attempts go up into the thousands, and so far no power can be taken.
+    pause = min(2.0 ** min(attempt, 16), LONGEST_RETRY)
+    return replace(delivery, retry_after=max(delivery.retry_after or 0.0, pause))
 
 
 def storable(delivery: Delivery) -> Delivery:

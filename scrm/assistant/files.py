@@ -131,7 +131,8 @@ def _table(text: str) -> Iterator[Row]:
             if not any(cell.strip() for cell in cells):
                 continue
             if names is None:
-                names = _header(cells)
+                if not cells[0].lower().startswith("sep="):  # Excel's own word for what parts the cells
+                    names = _header(cells)
                 continue
             if len(cells) > len(names):
                 title = cells[names.index("question")].strip()[:_TITLES]
@@ -157,7 +158,7 @@ def _header(cells: Sequence[str]) -> list[str]:
     names = [_COLUMNS.get(cell.strip().lower(), "") for cell in cells]
     for needed, title in (("question", "问题 question"), ("answer", "答案 answer")):
         if names.count(needed) != 1:
-            read = "、".join(cell.strip()[:20] for cell in cells[:8])
+            read = "、".join(" ".join(cell.split())[:20] for cell in cells[:8])
             read = read if read.isprintable() else "乱码"
             raise Invalid(f"表头要有且只有一列“{title}”，文件的第一行是：{read}", field="file")
     return names

@@ -93,6 +93,12 @@ async def owed(*, now: datetime, limit: int = 50) -> list[Owed]:
 
 
 @command
+async def put_off(tx: Transaction, *, key: UUID, due_at: datetime) -> None:
+    """Have an answer that is owed looked at again later: it could not be sent now."""
+    await tx.connection.execute("UPDATE owed_answer SET due_at = $2 WHERE push_key = $1", key, due_at)
+
+
+@command
 async def seen_to(tx: Transaction, *, key: UUID) -> None:
     """Forget that an answer was owed: it leaves by the door out, or a request has carried it."""
     await tx.connection.execute("DELETE FROM owed_answer WHERE push_key = $1", key)

@@ -278,6 +278,12 @@ async def test_whoever_acts_after_their_unfollow_came_back_unheard(shop: Shop) -
     assert await returns(someone) == await acts(someone, "wechat.event.click")
     await shop.writes(thread.openid)
     assert (await noticed(), len(await returns(someone))) == (0, 1)
+    # What was noted before is neither noted nor counted again, or whoever calls until nothing is left would not end.
+    change = "UPDATE fan SET following = $2, follow_changed_at = $3 WHERE id = $1 RETURNING id"
+    ((_, left),), ((_, back),) = await acts(someone, "wechat.event.unsubscribe"), await returns(someone)
+    await db.fetch(change, someone.id, False, left)
+    assert (await noticed(), len(await returns(someone))) == (0, 1)
+    await db.fetch(change, someone.id, True, back)
 
     # A follow that was only late is counted, and changes nothing else.
     clock.advance(seconds=-8)

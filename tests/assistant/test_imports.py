@@ -195,6 +195,15 @@ class TestFiles:
         assert row.content is not None
         assert (row.external_id, row.content.title, row.content.body) == ("x", "怎么走，远吗？", "坐地铁。")
 
+    def test_excels_own_word_for_what_parts_the_cells_is_no_header(self) -> None:
+        (row,) = read("sep=;\r\n问题;答案\r\n怎么走？;坐地铁。\r\n".encode("utf-8-sig"), "csv")
+        assert row.content is not None
+        assert (row.line, row.content.title, row.content.body) == (3, "怎么走？", "坐地铁。")
+
+    def test_a_wide_blank_in_a_header_is_no_garbage(self) -> None:
+        with pytest.raises(Invalid, match="文件的第一行是：问 题、答案"):
+            read("问\u3000题,答案\na,b\n".encode(), "csv")
+
     @pytest.mark.parametrize("magic", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
     def test_a_workbook_under_another_name_is_told_so(self, magic: bytes) -> None:
         with pytest.raises(Invalid, match="这是 Excel 工作簿，请在 Excel 里“另存为”CSV 再导入"):

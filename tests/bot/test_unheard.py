@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import pytest
 
 from bot.engine import OWED
+from bot.recovery import AGAIN
 from bot.replies import Reply, TextReply
 from bot.router import Context
 from handlers.fallback import APOLOGY
@@ -194,6 +196,39 @@ async def test_a_worker_leaves_what_a_repetition_was_told(stalling: House, clock
     clock.advance(seconds=OWED.total_seconds())
     assert (await worker.send_owed(), await house.outbox(account), await owed()) == (0, [], False)
     assert (await house.push(push))["state"] == "answered"
+
+
+async def test_what_cannot_be_sent_is_owed_still_and_keeps_nobody_from_theirs(
+    stalling: House, clock: ManualClock
+) -> None:
+    house = stalling
+    account = await house.account()
+    rules = quick(快=TextReply("快答"))
+    dying, worker = await house.server(rules, budget=BRIEF), await house.server(rules)
+    await follow(account, worker)
+    pushes = [account.text("oFan", "快"), account.text("oFan", "快")]
+    for push in pushes:
+        async with stalled():
+            assert (await push.to(dying)).status == 503
+
+    async def owed() -> list[UUID]:
+        return [row["push_key"] for row in await house.rows("SELECT push_key FROM owed_answer ORDER BY due_at")]
+
+    async def both() -> bool:
+        return len(await owed()) == 2
+
+    await until(both)
+    await dying.die()
+    first = house.key(pushes[0])
+    was = "UPDATE push SET answer = $2::jsonb WHERE key = $1 RETURNING key"
+    await house.rows(was, first, '{"type": "a later release knows"}')
+    clock.advance(seconds=OWED.total_seconds())
+    assert (await worker.send_owed(), await house.outbox(account), await owed()) == (1, [text_body("快答")], [first])
+    await house.rows(was, first, '{"type": "text", "content": "快答"}')
+    assert await worker.send_owed() == 0
+    clock.advance(seconds=AGAIN.total_seconds())
+    assert (await worker.send_owed(), await owed()) == (1, [])
+    assert await house.outbox(account) == [text_body("快答")] * 2
 
 
 async def test_what_leaves_in_time_is_owed_no_more(stalling: House) -> None:

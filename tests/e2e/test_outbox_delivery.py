@@ -128,6 +128,8 @@ async def test_a_platform_that_is_away_for_hours_fails_no_message(
 def test_retries_are_spaced_further_and_further_apart() -> None:
     busy = Delivery(Outcome.RETRY, retry_after=5)
     assert [spaced(busy, n).retry_after for n in (1, 2, 3, 5, 9, 30)] == [5, 5, 8, 32, 300, 300]
+    # As many as an account may have tried that rested for a night.
+    assert spaced(busy, 5000).retry_after == 300
     assert spaced(SENT, 9) == SENT
 
 
