@@ -83,7 +83,7 @@ async def test_a_profile_is_saved_and_cleared(hand: Hand) -> None:
     await hand.tap("profile-gender-none", "profile-birthday", "picker-clear", "profile-save")
     await hand.see("notice-line", "资料已保存")
     await hand.page.reload()
-    await hand.tap("mini-tab-Mine", "entry-Profile")
+    await hand.see("mini-title", "个人资料")
     await expect(hand.at("profile-name")).to_have_value("陈小雨")
     await expect(hand.at("profile-nickname")).to_have_value("")
     await expect(hand.at("profile-gender-none")).to_have_attribute("aria-checked", "true")

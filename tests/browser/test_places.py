@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from kit.clock import ManualClock
 from tests.browser.club import Club, Hand, open_club
@@ -49,3 +49,79 @@ async def test_nothing_lies_under_the_gifts_button(hand: Hand, club: Club, width
     assert foot["bottom"] <= height
     # On a phone of usual height all of it is in sight at once.
     assert await hand.at("gift-about").evaluate("(e) => e.scrollHeight > e.clientHeight") is (height == 640)
+
+
+async def test_back_goes_one_page_back_inside_the_phone(hand: Hand, club: Club) -> None:
+    """As on a phone: mini-program's page, the page before it, the chat it was opened over, home."""
+    page = hand.page
+    await hand.member("小雨")
+    await hand.tap(f"account-{club.official.appid}", "follow")
+    await expect(hand.at("chat-input")).to_be_visible()
+    await hand.tap(f"account-{club.mini.appid}", "mini-tab-Mine", "entry-Points", "asset-growth")
+    await hand.see("mini-title", "积分明细")
+    await page.go_back()
+    await hand.see("mini-title", "我的")
+    await page.go_forward()
+    await hand.see("mini-title", "积分明细")
+    await page.go_back()
+    await page.go_back()
+    await expect(hand.at("mini")).to_have_count(0)
+    await expect(hand.at("chat-input")).to_be_visible()
+    await page.go_back()
+    await expect(hand.at("conversations")).to_be_visible()
+    # Forward finds the chat again, and the mini-program over it.
+    await page.go_forward()
+    await expect(hand.at("chat-input")).to_be_visible()
+    await page.go_forward()
+    await hand.see("mini-title", "我的")
+
+
+async def test_the_phones_own_buttons_and_back_agree(hand: Hand, club: Club) -> None:
+    """What was left by a button of the phone is not returned to by Back."""
+    page = hand.page
+    await hand.member("小雨")
+    await hand.tap("mini-tab-Mall", "my-redemptions", "mini-back")
+    await hand.see("mini-title", "积分商城")
+    await hand.tap("my-redemptions", "mini-close", "nav-back")
+    await expect(hand.at("tab-chats")).to_be_visible()
+    await hand.tap("tab-discover", f"mini-{club.mini.appid}", "mini-menu", "mini-service")
+    await expect(hand.at("chat-input")).to_be_visible()
+    await hand.tap("nav-back")
+    await hand.see("mini-title", "会员中心")
+    await page.go_back()
+    await expect(hand.at("discover-scan")).to_be_visible()
+
+
+async def test_a_reload_keeps_the_place(hand: Hand, club: Club) -> None:
+    page = hand.page
+    await hand.member("小雨")
+    await hand.tap("mini-tab-Mine", "entry-Level")
+    await hand.see("mini-title", "等级权益")
+    await page.reload()
+    await hand.see("mini-title", "等级权益")
+    await page.go_back()
+    await hand.see("mini-title", "我的")
+    await page.reload()
+    await hand.see("mini-title", "我的")
+    # What lay beneath the mini-program is remembered, too.
+    await hand.tap("mini-close")
+    await expect(hand.at("follow")).to_be_visible()
+    await page.go_back()
+    await expect(hand.at("tab-chats")).to_be_visible()
+
+
+async def test_back_does_not_hand_the_phone_to_another_fan(hand: Hand, club: Club) -> None:
+    await hand.member("小雨")
+    await hand.tap("mini-tab-Mine", "entry-Level", "mini-close")
+    await hand.at("fan-nickname").first.fill("小雪")
+    await hand.tap("fan-create")
+    snow = hand.at("fan-select").locator("option:checked")
+    await expect(snow).to_have_text("小雪")
+    await hand.page.go_forward()
+    await expect(hand.at("mini-sign-in")).to_be_visible()
+    await expect(snow).to_have_text("小雪")
+    await hand.page.go_back()
+    await hand.page.go_back()
+    await expect(hand.at("tab-chats")).to_be_visible()
+    await expect(snow).to_have_text("小雪")
+    assert club.person("小雪").id in hand.page.url

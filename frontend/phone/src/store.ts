@@ -3,11 +3,9 @@ import { computed, reactive, watch } from 'vue'
 import * as api from './api'
 import type { Account, Fan, MenuButton, QrCode } from './contract'
 import { listen } from './live'
+import { begin, goTo, onMoved, type Opened, type Place, type Screen } from './place'
 import { draftOf, emptyThread, load, put, type Draft, type LoggedPush, type LoggedRequest, type Thread } from './thread'
 
-export type Tab = 'chats' | 'contacts' | 'discover' | 'me'
-export type Screen = Tab | 'chat' | 'mini'
-const SCREENS: readonly string[] = ['chats', 'contacts', 'discover', 'me', 'chat', 'mini']
 const LOG_LENGTH = 100
 
 export const phone = reactive({
@@ -20,6 +18,12 @@ export const phone = reactive({
   screen: 'chat' as Screen,
   /** What the mini-program was opened with: the query of a forwarded card or of a link. */
   query: '',
+  /** The pages opened in the mini-program, the one on top last; none: its first page. */
+  pages: [] as Opened[],
+  /** Where the phone was when a mini-program was opened over it. */
+  beneath: null as Place['beneath'],
+  /** The chat lies over the mini-program whose it is. */
+  service: false,
   threads: {} as Record<string, Thread>,
   codes: [] as QrCode[],
   codesError: '',
@@ -59,49 +63,66 @@ export function tell(text: string): void {
   noticeTimer = window.setTimeout(() => (phone.notice = ''), 2_500)
 }
 
-// ---- where we are: #/appid/fan[/screen[?query]] -------------------------------------------------------
+// ---- where we are ---------------------------------------------------------------------------------
 
-function readHash(): void {
-  const [path = '', query = ''] = location.hash.slice(1).split('?')
-  const [, appid = '', fanId = '', screen = 'chat'] = path.split('/').map(decodeURIComponent)
-  phone.appid = phone.accounts.some((one) => one.appid === appid) ? appid : (phone.accounts[0]?.appid ?? '')
-  phone.fanId = phone.fans.some((one) => one.id === fanId) ? fanId : ''
-  phone.screen = SCREENS.includes(screen) ? (screen as Screen) : 'chat'
-  phone.query = phone.screen === 'mini' ? query : ''
+const here = (): Place => {
+  const { appid, fanId, screen, query, pages, beneath, service } = phone
+  return JSON.parse(JSON.stringify({ appid, fanId, screen, query, pages, beneath, service })) as Place
 }
 
-function writeHash(): void {
-  const parts = [phone.appid, phone.fanId, ...(phone.screen === 'chat' ? [] : [phone.screen])]
-  const hash = `#/${parts.map(encodeURIComponent).join('/')}${phone.query && `?${phone.query}`}`
-  if (phone.fanId && location.hash !== hash) history.replaceState(null, '', hash)
+/** Goes where a link or the browser's history leads. Back changes the place, not who holds the phone. */
+function move(place: Place, entered: boolean): void {
+  const known = phone.fans.some((one) => one.id === place.fanId) ? place.fanId : ''
+  const fanId = entered || !phone.fanId ? known : phone.fanId
+  // What one fan was sent and has opened is not another's.
+  const theirs = entered || fanId === place.fanId
+  phone.appid = phone.accounts.some((one) => one.appid === place.appid) ? place.appid : (phone.accounts[0]?.appid ?? '')
+  phone.fanId = fanId
+  phone.screen = place.screen
+  phone.query = theirs ? place.query : ''
+  phone.pages = theirs ? place.pages : []
+  phone.beneath = place.beneath
+  phone.service = place.service
+  phone.viewing = null
+  phone.scanning = false
 }
+
+const inService = () => phone.screen === 'chat' && phone.service
 
 export function openChat(appid: string): void {
+  phone.service = appid === phone.appid && (phone.screen === 'mini' || inService())
   phone.appid = appid
   phone.screen = 'chat'
   phone.query = ''
+  phone.pages = []
 }
 
-/** Where the phone was when a mini-program was opened over it. */
-let beneath: { appid: string; screen: Screen } | null = null
+/** Leaves the chat: for the mini-program over which it lies, else for the list of chats. */
+export function leaveChat(): void {
+  if (inService()) return history.back()
+  phone.screen = 'chats'
+}
 
 /** Opens a mini-program, as a card, a menu entry or the list of mini-programs does. */
 export function openMini(appid: string, query = ''): void {
   const mini = phone.accounts.find((one) => one.appid === appid)
   if (!mini) return tell('模拟器里没有这个小程序')
   if (!mini.server) return tell('这个小程序还没有登记服务器域名')
-  if (phone.screen !== 'mini') beneath = { appid: phone.appid, screen: phone.screen }
+  if (phone.screen !== 'mini' && !inService()) phone.beneath = { appid: phone.appid, screen: phone.screen }
   phone.appid = appid
   phone.screen = 'mini'
   phone.query = query
+  phone.pages = []
+  phone.service = false
 }
 
 /** Closes the mini-program and shows what was beneath it. */
 export function closeMini(): void {
-  if (beneath) phone.appid = beneath.appid
-  phone.screen = beneath?.screen ?? 'chats'
+  if (phone.beneath) phone.appid = phone.beneath.appid
+  phone.screen = phone.beneath?.screen ?? 'chats'
   phone.query = ''
-  beneath = null
+  phone.pages = []
+  phone.beneath = null
 }
 
 /** Chooses an account beside the phone: a mini-program opens, an official account shows its chat. */
@@ -113,6 +134,7 @@ export function chooseAccount(chosen: Account): void {
 export function chooseFan(id: string): void {
   // What one fan was sent is not the next one's; a link that nobody has opened yet is for whoever comes.
   if (phone.fanId) phone.query = ''
+  phone.pages = []
   phone.fanId = id
 }
 
@@ -125,7 +147,7 @@ export async function start(): Promise<void> {
     phone.accounts = accounts
     phone.fans = fans
     phone.error = ''
-    readHash()
+    move(begin(), true)
     phone.ready = true
   } catch (error) {
     phone.error = sentence(error)
@@ -314,7 +336,7 @@ export function openMiniPage(appid: string, path: string): void {
 // ---- what happens by itself ---------------------------------------------------------------------
 
 watch(() => [phone.appid, phone.fanId], listenToCurrent)
-watch(() => [phone.appid, phone.fanId, phone.screen, phone.query], writeHash)
+watch(here, (place) => phone.ready && goTo(place))
 // Opening the customer-service chat of a mini-program is an event of its own.
 watch(
   () => (phone.ready && phone.screen === 'chat' && account.value?.kind === 'miniprogram' && fan.value
@@ -329,6 +351,6 @@ watch(
     void readCodes()
   },
 )
-window.addEventListener('hashchange', readHash)
+onMoved(move, here)
 window.setInterval(() => (phone.now = new Date()), 1_000)
 window.setInterval(refresh, 5_000)

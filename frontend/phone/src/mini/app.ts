@@ -2,6 +2,8 @@
 import { computed, inject, onBeforeUnmount, reactive, ref, shallowRef, type Component, type InjectionKey } from 'vue'
 import type { Account, Fan } from '../contract'
 import type { IconName } from '../parts/Icon.vue'
+import type { Opened, Params } from '../place'
+import { phone } from '../store'
 import { Client, MiniError, type Intent } from './client'
 import type { Me } from './members-api'
 import type { Assets } from './words'
@@ -20,8 +22,6 @@ interface PageFile {
   default: Component
   page: Page
 }
-
-type Params = Record<string, string | number | boolean>
 
 const FILES = import.meta.glob<PageFile>('./pages/*.vue', { eager: true })
 /** Every page by the name of its file. */
@@ -48,7 +48,14 @@ export function createMini(account: Account, fan: Fan, query = '') {
     /** The code of the friend whose card was opened. */
     invitedBy: '',
     me: null as Me | null,
-    stack: [{ page: FIRST, params: {} as Params }],
+  })
+  // The phone knows where it is, so that Back and a reload find it; pages of an older release are gone.
+  const stack = computed({
+    get: (): Opened[] => {
+      const known = phone.pages.filter(({ page }) => PAGES.has(page))
+      return known.length > 0 ? known : [{ page: FIRST, params: {} }]
+    },
+    set: (pages) => (phone.pages = pages),
   })
   const wx = new Wx(account.appid, fan.id, new URLSearchParams(query))
   const client = new Client(wx, account.server.replace(/\/+$/, ''), (why) => {
@@ -59,7 +66,7 @@ export function createMini(account: Account, fan: Fan, query = '') {
   state.invitedBy = (wx.query.get('invited_by') ?? '').slice(0, CODE_MOST)
 
   const home = () => {
-    state.stack = [{ page: FIRST, params: {} }]
+    stack.value = []
   }
   const leave = (why = '') => {
     wx.store('phone', null)
@@ -74,14 +81,15 @@ export function createMini(account: Account, fan: Fan, query = '') {
     wx,
     client,
     state,
-    top: computed(() => state.stack.at(-1)!),
+    stack,
+    top: computed(() => stack.value.at(-1)!),
     /** Points, and growth as the brand calls it. */
     assets: computed<Assets>(() => ({ points: '积分', growth: state.me?.growth_word ?? '成长值' })),
-    open: (page: string, params: Params = {}) => void state.stack.push({ page, params }),
+    open: (page: string, params: Params = {}) => void (stack.value = [...stack.value, { page, params }]),
     /** Replaces the page on top, so that going back does not lead to it. */
-    replace: (page: string, params: Params = {}) => void state.stack.splice(-1, 1, { page, params }),
-    back: () => void (state.stack.length > 1 && state.stack.pop()),
-    tab: (page: string) => (state.stack = [{ page, params: {} }]),
+    replace: (page: string, params: Params = {}) => void (stack.value = [...stack.value.slice(0, -1), { page, params }]),
+    back: () => void (stack.value = stack.value.slice(0, -1)),
+    tab: (page: string) => void (stack.value = [{ page, params: {} }]),
 
     async signIn(): Promise<void> {
       await client.signIn(state.invitedBy)

@@ -1,0 +1,114 @@
+// Where the phone is, as the browser keeps it: one entry of its history for each level of the phone (home, a chat, a
+// mini-program, each page opened in it), so that Back and Forward move there and a reload stays.
+
+export type Tab = 'chats' | 'contacts' | 'discover' | 'me'
+export type Screen = Tab | 'chat' | 'mini'
+const SCREENS: readonly string[] = ['chats', 'contacts', 'discover', 'me', 'chat', 'mini']
+
+export type Params = Record<string, string | number | boolean>
+/** A page of a mini-program. */
+export interface Opened {
+  page: string
+  params: Params
+}
+
+export interface Place {
+  appid: string
+  fanId: string
+  screen: Screen
+  /** What the mini-program was opened with: the query of a forwarded card or of a link. */
+  query: string
+  /** The mini-program's pages, the one on top last; none: its first page. */
+  pages: Opened[]
+  /** Where the phone was when the mini-program was opened over it. */
+  beneath: { appid: string; screen: Screen } | null
+  /** The chat was entered from its mini-program, and lies over it. */
+  service: boolean
+}
+
+/** What an entry of the history keeps: its place, and the levels from the bottom up to it. */
+interface Entry {
+  place: Place
+  levels: number[]
+}
+
+// #/appid/fan[/screen[?query]]
+
+/** The address of a place. */
+export function hashOf({ appid, fanId, screen, query }: Place): string {
+  const parts = [appid, fanId, ...(screen === 'chat' ? [] : [screen])]
+  return `#/${parts.map(encodeURIComponent).join('/')}${query && `?${query}`}`
+}
+
+/** The place that an address names; whether there is such an account and fan is for the caller to say. */
+export function placeOf(hash: string): Place {
+  const [path = '', query = ''] = hash.slice(1).split('?')
+  const [, appid = '', fanId = '', named = ''] = path.split('/').map(decodeURIComponent)
+  const screen = SCREENS.includes(named) ? (named as Screen) : 'chat'
+  return { appid, fanId, screen, query: screen === 'mini' ? query : '', pages: [], beneath: null, service: false }
+}
+
+const SERVICE = 100 // above all pages of a mini-program
+
+function levelOf({ fanId, screen, pages, service }: Place): number {
+  if (!fanId) return 0 // nobody holds the phone
+  if (screen === 'mini') return 1 + Math.max(pages.length, 1)
+  if (screen === 'chat') return service ? SERVICE : 1
+  return 0
+}
+
+// The entry that the page was loaded with is the bottom one.
+let levels = [0]
+/** What is written once the browser has gone back. */
+let going: Place | null = null
+
+const entry = () => history.state as Entry | null
+
+/** Writes the present entry, or one more where there are more levels. */
+function put(place: Place, to: number[]): void {
+  const how = to.length > levels.length ? 'pushState' : 'replaceState'
+  levels = to
+  history[how]({ place, levels } satisfies Entry, '', hashOf(place))
+}
+
+const beside = (place: Place) => put(place, [...levels.slice(0, -1), levelOf(place)])
+
+/** Notes that the phone is somewhere else: deeper is one more entry, beside it replaces, less deep goes back. */
+export function goTo(place: Place): void {
+  const kept = entry()?.place
+  if (going || JSON.stringify(place) === JSON.stringify(kept)) return
+  const level = levelOf(place)
+  // Who picks up the phone in a chat or a mini-program has the home beneath it.
+  if (level > 0 && !kept?.fanId) beside({ ...place, screen: 'chats', query: '', pages: [], beneath: null, service: false })
+  const last = levels.at(-1)!
+  if (level > last) return put(place, [...levels, level])
+  if (level === last) return beside(place)
+  const keep = levels.findLastIndex((one) => one < level) + 2
+  const back = levels.length - keep
+  levels = levels.slice(0, keep)
+  if (back === 0) return beside(place)
+  going = place
+  history.go(-back)
+}
+
+/** Hears where the browser's Back and Forward lead (`entered`: somebody gave an address), and moves the phone there. */
+export function onMoved(move: (place: Place, entered: boolean) => void, here: () => Place): void {
+  window.addEventListener('popstate', () => {
+    const kept = entry()
+    if (going) {
+      beside(going)
+      going = null
+      return goTo(here()) // what happened meanwhile
+    }
+    levels = kept?.levels ?? [...levels, 0]
+    move(kept?.place ?? placeOf(location.hash), kept === null)
+    if (!kept) beside(here())
+  })
+}
+
+/** Where the phone is when the page is loaded: as it was left, or as the address says. */
+export function begin(): Place {
+  const kept = entry()
+  if (kept) levels = kept.levels
+  return kept?.place ?? placeOf(location.hash)
+}
