@@ -382,3 +382,31 @@ async def test_on_a_small_screen_the_panel_is_a_sheet(page: Page) -> None:
     await page.get_by_role("dialog").get_by_test_id("fan-create").click()
     await expect(page.get_by_test_id("follow")).to_have_count(1)
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+async def test_a_scan_that_waits_is_the_fans_who_scanned(page: Page, stage: Stage) -> None:
+    """It once counted for whoever held the phone when 关注 was tapped."""
+    ticket = await stage.qrcode("store-7")
+    await page.reload()
+    fans = page.get_by_test_id("fan-select")
+
+    async def new_fan(nickname: str) -> None:
+        await page.get_by_test_id("fan-nickname").first.fill(nickname)
+        await page.get_by_test_id("fan-create").first.click()
+        await expect(fans.locator("option:checked")).to_have_text(nickname)
+
+    await new_fan("小雨")
+    await page.get_by_test_id(f"scan-{ticket}").click()
+    await expect(page.get_by_test_id("scanned")).to_be_visible()
+    rain = await fans.input_value()
+    await new_fan("小雪")
+    await expect(page.get_by_test_id("follow")).to_be_visible()
+    await expect(page.get_by_test_id("scanned")).to_have_count(0)
+    await page.get_by_test_id("follow").click()
+    await expect(page.get_by_test_id("bubble")).to_have_count(1)
+    # Whoever scanned may still follow through the code.
+    await fans.select_option(rain)
+    await expect(page.get_by_test_id("scanned")).to_be_visible()
+    await page.get_by_test_id("follow").click()
+    await expect(page.get_by_test_id("bubble")).to_have_count(1)
+    assert stage.server.heard() == [("subscribe", ""), ("subscribe", "qrscene_store-7")]

@@ -125,3 +125,23 @@ async def test_back_does_not_hand_the_phone_to_another_fan(hand: Hand, club: Clu
     await expect(hand.at("tab-chats")).to_be_visible()
     await expect(snow).to_have_text("小雪")
     assert club.person("小雪").id in hand.page.url
+
+
+async def test_what_was_tried_stays_ticked_after_a_reload(hand: Hand, club: Club) -> None:
+    await hand.member("小雨")
+    await hand.tap(f"account-{club.official.appid}", "follow")
+    await expect(hand.at("chat-input")).to_be_visible()
+    await hand.write("签到")
+    for _ in range(2):
+        await expect(hand.at("hint-follow")).to_have_attribute("data-done", "true")
+        await expect(hand.at("hint-talk")).to_have_attribute("data-done", "true")
+        await expect(hand.at("hint-menu")).to_have_attribute("data-done", "false")
+        await hand.page.reload()
+    await hand.tap(f"account-{club.mini.appid}")
+    await expect(hand.at("hint-sign-in")).to_have_attribute("data-done", "true")
+    await expect(hand.at("hint-answered")).to_have_attribute("data-done", "true")
+    await expect(hand.at("hint-check-in")).to_have_attribute("data-done", "false")
+    # Another fan has tried nothing.
+    await hand.pick_up("小雪")
+    await expect(hand.at("hint-sign-in")).to_have_attribute("data-done", "false")
+    await expect(hand.at("hint-answered")).to_have_attribute("data-done", "false")

@@ -5,6 +5,7 @@ import type { Account, Fan, MenuButton, QrCode } from './contract'
 import { listen } from './live'
 import { begin, goTo, onMoved, type Opened, type Place, type Screen } from './place'
 import { draftOf, emptyThread, load, put, type Draft, type LoggedPush, type LoggedRequest, type Thread } from './thread'
+import { noteAnswer, notePush } from './tried'
 
 const LOG_LENGTH = 100
 
@@ -29,8 +30,8 @@ export const phone = reactive({
   codesError: '',
   log: [] as LoggedPush[],
   requests: [] as LoggedRequest[],
-  /** A code scanned before following: the profile offers to follow through it. */
-  scanned: null as { appid: string; ticket: string } | null,
+  /** A code that a fan scanned before following: the profile offers them to follow through it. */
+  scanned: null as { appid: string; fanId: string; ticket: string } | null,
   /** The picture or film that fills the phone's screen. */
   viewing: null as { kind: 'image' | 'video'; url: string } | null,
   scanning: false,
@@ -252,7 +253,9 @@ export async function act(deed: api.Deed, label: string): Promise<boolean> {
   try {
     const { message, push } = await api.act(appid, fanId, deed)
     if (message) put(target, message)
-    phone.log.unshift({ ...push, id: ++lastPush, at: Date.now(), label, kind: deed.kind, appid, fanId })
+    const logged = { ...push, id: ++lastPush, at: Date.now(), label, kind: deed.kind, appid, fanId }
+    phone.log.unshift(logged)
+    notePush(logged)
     phone.log.splice(LOG_LENGTH)
     if (push.outcome === 'not_connected') tell('这个账号还没有接入服务器，推送没有发出')
     // Without the live stream the answer would stay unseen.
@@ -270,7 +273,9 @@ let lastRequest = 0
 
 /** Logs what a mini-program asked of its server. */
 export function noteRequest(request: Omit<LoggedRequest, 'id' | 'at'>): void {
-  phone.requests.unshift({ ...request, id: ++lastRequest, at: Date.now() })
+  const logged = { ...request, id: ++lastRequest, at: Date.now() }
+  phone.requests.unshift(logged)
+  noteAnswer(logged)
   phone.requests.splice(LOG_LENGTH)
 }
 
@@ -284,20 +289,25 @@ export function resend(id: number): void {
   void act(draft.deed, '重发')
 }
 
+/** The code through which whoever holds the phone would follow this account. */
+export const scannedHere = computed(() => {
+  const { scanned, appid, fanId } = phone
+  return scanned?.appid === appid && scanned.fanId === fanId ? scanned : null
+})
+
 export async function follow(): Promise<void> {
-  const scanned = phone.scanned?.appid === phone.appid ? phone.scanned : null
+  const scanned = scannedHere.value
   const done = scanned
     ? await act({ kind: 'scan', ticket: scanned.ticket }, '扫码关注')
     : await act({ kind: 'follow' }, '关注')
   if (!done) return
-  phone.scanned = null
+  if (scanned) phone.scanned = null
   if (!thread.value.following) await readThread(phone.appid, phone.fanId)
   if (scanned) void readCodes()
 }
 
 export async function unfollow(): Promise<void> {
   if (!(await act({ kind: 'unfollow' }, '取消关注'))) return
-  phone.scanned = null
   if (thread.value.following) await readThread(phone.appid, phone.fanId)
 }
 
@@ -310,9 +320,11 @@ export async function scan(ticket: string): Promise<void> {
     return
   }
   phone.screen = 'chat'
-  if (!thread.value.loaded) await readThread(phone.appid, phone.fanId)
+  const { appid, fanId } = phone
+  if (!thread.value.loaded) await readThread(appid, fanId)
+  if (appid !== phone.appid || fanId !== phone.fanId) return // somebody else holds the phone meanwhile
   if (!thread.value.following) {
-    phone.scanned = { appid: phone.appid, ticket }
+    phone.scanned = { appid, fanId, ticket }
     return
   }
   await act({ kind: 'scan', ticket }, '扫码')
