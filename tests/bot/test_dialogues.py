@@ -5,7 +5,7 @@ import asyncio
 from bot.messages import TextMessage
 from bot.router import Context, Router
 from handlers import ROUTERS
-from handlers.preferences import ASK_CITY, ASK_INTEREST, MINUTES
+from handlers.preferences import ASK_CITY, ASK_CITY_AGAIN, ASK_INTEREST, LEAVES, MINUTES
 from kit.clock import ManualClock
 from tests.bot.house import House, Server
 from tests.bot.platform import Account
@@ -92,6 +92,47 @@ async def test_it_can_be_left_at_every_step(house: House) -> None:
         await say(account, server, *steps)
         assert await say(account, server, "退出", "2") == [LEFT, "两元"]
     assert await house.kinds(account) == ["wechat.text"] * 12
+
+
+async def test_what_is_plainly_no_city_is_asked_again(house: House) -> None:
+    account = await house.account()
+    server = await house.server()
+    await say(account, server, "兴趣", "2")
+    none = ["几点开门", "你们在哪里？", "有没有龙井", "2", "13800138000", "🍵🍵", "[微笑]", "?", "好的", "签到", "OK"]
+    none += ["哈哈哈哈", "上" * 200, "上海" * 100, "海", "优惠活动", "上海🍵2号"]
+    assert await say(account, server, *none) == [ASK_CITY_AGAIN] * len(none)
+    # It is still the same dialogue, with the interest that was chosen.
+    assert await say(account, server, "上海", "是") == [CONFIRM, SAVED]
+
+
+async def test_a_city_is_taken_as_people_write_it(house: House) -> None:
+    account = await house.account()
+    server = await house.server()
+    written = {
+        "杭州": "杭州",
+        " 浙江 杭州 ": "浙江 杭州",
+        "我在上海市浦东新区。": "上海市浦东新区",
+        "坐标：成都！": "成都",
+        "大理白族自治州": "大理白族自治州",
+        "克孜勒苏柯尔克孜自治州": "克孜勒苏柯尔克孜自治州",
+        "New York": "New York",
+        "香港": "香港",
+        "那曲": "那曲",
+        "几内亚": "几内亚",
+    }
+    for text, city in written.items():
+        *_, confirm = await say(account, server, "兴趣", "2", text)
+        assert confirm == CONFIRM.replace("上海", city)
+        await say(account, server, "退出")
+
+
+async def test_every_way_out_leads_out_at_every_step(house: House) -> None:
+    account = await house.account()
+    server = await house.server()
+    assert {"退出", "算了"} <= LEAVES
+    for word in sorted(LEAVES):
+        for steps in (["兴趣"], ["兴趣", "2"], ["兴趣", "2", "上海"]):
+            assert (await say(account, server, *steps, f" {word} "))[-1] == LEFT
 
 
 async def test_other_pushes_do_not_disturb_it(house: House) -> None:

@@ -221,6 +221,16 @@ async def test_a_dialogue_is_given_up_and_none_begins(scene: Scene) -> None:
     assert await heard(fan.text(at, "2")) == FALLBACK
 
 
+async def test_a_person_may_be_asked_for_in_the_middle_of_a_dialogue(scene: Scene) -> None:
+    fan, at = scene.fan(), scene.at_wechat
+    await fan.follow(at)
+    for text in ("兴趣", "2"):
+        assert await heard(fan.text(at, text)) is not None
+    # It was once taken for the name of a city.
+    assert await heard(fan.text(at, "人工")) == WAITING
+    assert await heard(fan.text(at, "上海")) is None
+
+
 async def test_a_rule_hands_over(scene: Scene) -> None:
     await desk.set_skill(brand_id=await brand_of(scene), name="售后", title="售后")
     await scene.rule("contains", "退款", {"type": "handoff", "skill": "售后"})
