@@ -145,3 +145,10 @@ async def test_what_was_tried_stays_ticked_after_a_reload(hand: Hand, club: Club
     await hand.pick_up("小雪")
     await expect(hand.at("hint-sign-in")).to_have_attribute("data-done", "false")
     await expect(hand.at("hint-answered")).to_have_attribute("data-done", "false")
+    # Other words are not a check-in.
+    await hand.tap(f"account-{club.official.appid}", "follow")
+    await expect(hand.at("chat-input")).to_be_visible()
+    await hand.write("你好")
+    await expect(hand.at("push-log").locator("li").first).to_have_attribute("data-outcome", "replied")
+    await hand.tap(f"account-{club.mini.appid}")
+    await expect(hand.at("hint-answered")).to_have_attribute("data-done", "false")

@@ -255,7 +255,7 @@ export async function act(deed: api.Deed, label: string): Promise<boolean> {
     if (message) put(target, message)
     const logged = { ...push, id: ++lastPush, at: Date.now(), label, kind: deed.kind, appid, fanId }
     phone.log.unshift(logged)
-    notePush(logged)
+    notePush(logged, deed)
     phone.log.splice(LOG_LENGTH)
     if (push.outcome === 'not_connected') tell('这个账号还没有接入服务器，推送没有发出')
     // Without the live stream the answer would stay unseen.

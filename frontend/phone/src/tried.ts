@@ -1,5 +1,6 @@
 // What there is to try, and what each fan has tried of it; kept by the browser, so that a reload forgets nothing.
 import { reactive } from 'vue'
+import type { Deed } from './api'
 import type { LoggedPush, LoggedRequest } from './thread'
 
 /** Something to try in a chat: any of these pushes does it. */
@@ -50,9 +51,9 @@ function note(key: string, names: string[]): void {
 
 const keyOf = (appid: string, fanId: string) => `${fanId}/${appid}`
 
-export function notePush({ appid, fanId, kind, outcome }: LoggedPush): void {
+export function notePush({ appid, fanId, kind, outcome }: LoggedPush, deed: Deed): void {
   note(keyOf(appid, fanId), IN_CHAT.filter(({ kinds }) => kinds.includes(kind)).map(({ name }) => name))
-  if (kind === 'text' && outcome === 'replied') note(fanId, [ANSWERED.name])
+  if (deed.kind === 'text' && deed.content.trim() === '签到' && outcome === 'replied') note(fanId, [ANSWERED.name])
 }
 
 export function noteAnswer({ appid, fanId, method, path, status }: LoggedRequest): void {
