@@ -1,13 +1,14 @@
 """What staff do with gifts: create them, change them, fill their stock and their codes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
 from kit.seal import Sealer
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid, NotFound
+from scrm.gifts import movements
 from scrm.gifts.models import Gift
 from scrm.points import levels
 
@@ -33,6 +34,14 @@ TERMS = tuple(field.name for field in fields(GiftTerms))
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """A gift's terms before and after a change."""
+
+    before: GiftTerms
+    after: GiftTerms
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """How many codes were new, and how many were known already, of this gift or another."""
 
@@ -42,7 +51,14 @@ class Loaded:
 
 @command
 async def create_gift(
-    tx: Transaction, *, brand_id: int, kind: str, terms: GiftTerms, stock: int = 0, now: datetime
+    tx: Transaction,
+    *,
+    brand_id: int,
+    kind: str,
+    terms: GiftTerms,
+    stock: int = 0,
+    now: datetime,
+    staff_id: int | None = None,
 ) -> int:
     """Create a gift and return its id; `kind` is physical or virtual. Raises Invalid naming the field.
 
@@ -53,44 +69,59 @@ async def create_gift(
     if not 0 <= stock <= LARGEST or (kind == "virtual" and stock):
         raise Invalid("库存不能为负；虚拟商品的库存由导入的兑换码决定", field="stock")
     await _check(tx.connection, brand_id, terms)
-    made = await Gift.create(brand_id=brand_id, kind=kind, stock=stock, created_at=now, **_columns(terms))
+    given = asdict(terms) | {"name": terms.name.strip()}
+    made = await Gift.create(brand_id=brand_id, kind=kind, stock=stock, created_at=now, **given)
+    if stock:
+        await movements.note(tx.connection, made.id, stock, stock, "初始库存", staff_id, now)
     return made.id
 
 
 @command
-async def change_gift(tx: Transaction, *, gift_id: int, changes: Mapping[str, Any]) -> None:
-    """Change some of a gift's terms, by name; what was redeemed before keeps its price.
+async def change_gift(
+    tx: Transaction, *, gift_id: int, changes: Mapping[str, Any], expected: int | None = None
+) -> Changed | None:
+    """Change some of a gift's terms, by name; what was redeemed before keeps its price. None: nothing differs.
 
-    Raises NotFound, Invalid naming the field.
+    `expected` is the version that the changes were made from. Raises NotFound, Invalid naming the field, Conflict
+    `stale_version` when somebody has changed the gift since.
     """
     if unknown := set(changes) - set(TERMS):
         raise Invalid("不能修改这一项", field=min(unknown))
-    gift = await Gift.filter(id=gift_id).select_for_update(no_key=True).get_or_none()
-    if gift is None:
-        raise NotFound("没有这个积分商品", field="gift_id")
-    terms = GiftTerms(**{name: getattr(gift, name) for name in TERMS} | dict(changes))
-    await _check(tx.connection, gift.brand_id, terms)
-    await Gift.filter(id=gift_id).update(**_columns(terms))
+    gift = await _locked(gift_id)
+    if expected is not None and gift.version != expected:
+        raise Conflict("这个商品已被修改，请刷新后再保存", code="stale_version", field="expected")
+    before = GiftTerms(**{name: getattr(gift, name) for name in TERMS})
+    after = replace(before, **changes)
+    after = replace(after, name=after.name.strip())
+    await _check(tx.connection, gift.brand_id, after)
+    if after == before:
+        return None
+    await Gift.filter(id=gift_id).update(**asdict(after), version=gift.version + 1)
+    return Changed(before, after)
 
 
 @command
-async def stock_up(tx: Transaction, *, gift_id: int, amount: int) -> int:
+async def stock_up(
+    tx: Transaction, *, gift_id: int, amount: int, reason: str, now: datetime, staff_id: int | None = None
+) -> int:
     """Add to a physical gift's stock, or take from it (`amount` below zero), and return what there is now.
 
-    Raises NotFound, Invalid for zero and for virtual gifts, Conflict when there are not so many left to take.
+    Raises NotFound, Invalid for zero, for no reason and for virtual gifts, Conflict when there are not so many left
+    to take. The gift's row is held, so whoever redeems meanwhile comes before or after, and nothing is lost.
     """
     if amount == 0 or abs(amount) > LARGEST:
         raise Invalid("数量不能为零", field="amount")
-    gift = await Gift.filter(id=gift_id).select_for_update(no_key=True).get_or_none()
-    if gift is None:
-        raise NotFound("没有这个积分商品", field="gift_id")
+    if not 1 <= len(reason.strip()) <= 100:
+        raise Invalid("原因长度为 1 到 100 个字符", field="reason")
+    gift = await _locked(gift_id)
     if gift.kind == "virtual":
         raise Invalid("虚拟商品的库存由导入的兑换码决定", field="gift_id")
     if not 0 <= gift.stock + amount <= LARGEST:
-        raise Conflict("库存不足以减少这么多", field="amount")
+        raise Conflict("库存不足以减少这么多" if amount < 0 else "库存太多了", field="amount")
     stock: int = await tx.connection.fetchval(
         "UPDATE gift SET stock = stock + $2 WHERE id = $1 RETURNING stock", gift_id, amount
     )
+    await movements.note(tx.connection, gift_id, amount, stock, reason.strip(), staff_id, now)
     return stock
 
 
@@ -138,8 +169,11 @@ async def _store_codes(tx: Transaction, *, gift_id: int, sealed: Mapping[str, st
     return added
 
 
-def _columns(terms: GiftTerms) -> dict[str, Any]:
-    return {name: getattr(terms, name) for name in TERMS} | {"name": terms.name.strip()}
+async def _locked(gift_id: int) -> Gift:
+    gift = await Gift.filter(id=gift_id).select_for_update(no_key=True).get_or_none()
+    if gift is None:
+        raise NotFound("没有这个积分商品", field="gift_id")
+    return gift
 
 
 async def _check(raw: Connection, brand_id: int, terms: GiftTerms) -> None:

@@ -1,4 +1,4 @@
-"""Tables of the points mall: gifts, the codes of virtual ones, members' addresses, redemptions."""
+"""Tables of the points mall: gifts, their stock's movements and codes, members' addresses, redemptions."""
 
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,8 @@ class Gift(Model):
     enabled = fields.BooleanField(db_default=True)
     picture = fields.CharField(255, db_default="")
     created_at = fields.DatetimeField()
+    # Counts changes of the terms, so that of two who edit at once the later one is told.
+    version: int = fields.IntField(db_default=1)
 
     brand_id: int
 
@@ -42,6 +44,30 @@ class Gift(Model):
             CheckConstraint(check="price > 0 AND per_person > 0", name="gift_numbers_positive"),
             CheckConstraint(check="on_sale_from < on_sale_until", name="gift_window_ordered"),
         ]
+
+
+class StockMovement(Model):
+    """How many came into a gift's stock (above zero) or were taken out by staff, and why. A trigger refuses changes."""
+
+    id: int = fields.BigIntField(primary_key=True)
+    gift: fields.ForeignKeyRelation[Gift] = fields.ForeignKeyField("scrm.Gift", on_delete=OnDelete.RESTRICT)
+    amount = fields.IntField()
+    # What there was afterwards.
+    stock = fields.IntField()
+    reason = fields.CharField(100)
+    # Null: the command line, the demo.
+    staff: fields.ForeignKeyNullableRelation[Any] = fields.ForeignKeyField(
+        "scrm.Staff", null=True, on_delete=OnDelete.RESTRICT
+    )
+    at: datetime = fields.DatetimeField()
+
+    gift_id: int
+    staff_id: int | None
+
+    class Meta:
+        table = "gift_stock_movement"
+        indexes = [Index(fields=("gift_id", "id"), name="gift_stock_movement_idx")]
+        constraints = [CheckConstraint(check="amount <> 0", name="gift_stock_movement_moves")]
 
 
 class MemberAddress(Model):
@@ -95,6 +121,8 @@ class Redemption(Model):
         indexes = [
             Index(fields=("member_id", "id"), name="redemption_member_idx"),
             Index(fields=("gift_id", "state"), name="redemption_gift_idx"),
+            # Staff look for the few that wait among all there ever were.
+            PartialIndex(fields=("id",), name="redemption_placed_idx", condition={"state": "placed"}),
         ]
         constraints = [
             CheckConstraint(

@@ -35,6 +35,8 @@ from scrm.tags import batches
 from simulator.testing import running
 from tests.bot.house import House
 from tests.console.conftest import PASSWORD, Browser, Office, open_office
+from tests.console.test_gifts import PLATE, parcel
+from tests.console.test_gifts import TERMS as GIFT_TERMS
 from tests.console.test_knowledge import qa
 from tests.console.test_points_rules import SHARE, terms
 from tests.console.test_rules import rule
@@ -60,6 +62,10 @@ RIGHT: dict[str, Any] = {
     "add_points_rule": {"brand_id": 0, **SHARE},
     "change_points_rule": {**terms(points=4), "expected": 1},
     "try_points_rule": {"brand_id": 0, **SHARE, "times": 3},
+    "add_gift": {"brand_id": 0, **PLATE},
+    "change_gift": {**GIFT_TERMS, "price": 30, "expected": 1},
+    "move_gift_stock": {"amount": 3, "reason": "到货"},
+    "cancel_redemption": {"reason": "会员不要了"},
     "set_shifts": {"shifts": [{"pattern": "workdays", "starts": 540, "ends": 1080, "breaks": [[720, 780]]}]},
     "begin_batch": {"tag_id": 0, "action": "put", "filter": {"platform": "wechat"}},
     "transfer": {"to_staff_id": 0, "note": "请跟进"},
@@ -142,6 +148,8 @@ class Admin(Stage):
         batch = await self.made("/tag-batches", {"tag_id": tag, "action": "put", "filter": {"platform": "wechat"}})
         while await batches.work_some(batch_id=batch, now=now):
             pass
+        gift = await self.made("/gifts", {"brand_id": brand_id, **PLATE})
+        redemption = await parcel(office, fan, account_id, gift)
         skill = {"name": "aftersale", "title": "售后"}
         assert (await admin.call("PUT", f"/desk/{brand_id}/skills", skill)).status == 204
         text = {"type": "text", "content": "您好"}
@@ -160,6 +168,10 @@ class Admin(Stage):
             "tag_id": tag,
             "batch_id": batch,
             "rule_id": await self.made("/rules", {"account_id": account_id, **rule("券")}),
+            "gift": gift,
+            "gift_id": gift,
+            "redemption_id": redemption,
+            "member": fan.member_id,
             "points_rule_id": await self.made("/points-rules", {"brand_id": brand_id, **SHARE}),
             "welcome_id": await self.made("/welcomes", {"account_id": account_id, "audience": "any", "reply": text}),
             "quick_reply_id": await self.made("/quick-replies", {"brand": brand_id, "title": "问候", "text": "您好"}),

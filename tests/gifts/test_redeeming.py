@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from scrm.db import Transaction, fetch
 from scrm.errors import Conflict, DomainError, Invalid, NotFound
-from scrm.gifts import addresses, catalogue, queries, service
+from scrm.gifts import addresses, catalogue, movements, queries, service
 from scrm.gifts.addresses import Address
 from scrm.members.service import link_unionid
 from scrm.points import ledger, levels
@@ -274,15 +275,52 @@ class TestStaff:
 
     async def test_stock_is_added_and_taken_but_never_below_nothing(self, shop: Shop) -> None:
         gift, virtual = await shop.gift(stock=2), await shop.gift("virtual", stock=1)
-        assert await catalogue.stock_up(gift_id=gift, amount=3) == 5
-        assert await catalogue.stock_up(gift_id=gift, amount=-5) == 0
+        assert await catalogue.stock_up(gift_id=gift, amount=3, reason=" 到货 ", now=at(1)) == 5
+        assert await catalogue.stock_up(gift_id=gift, amount=-5, reason="盘点", now=at(2)) == 0
         with pytest.raises(Conflict):
-            await catalogue.stock_up(gift_id=gift, amount=-1)
+            await catalogue.stock_up(gift_id=gift, amount=-1, reason="盘点", now=at(3))
         with pytest.raises(Invalid):
-            await catalogue.stock_up(gift_id=virtual, amount=1)
+            await catalogue.stock_up(gift_id=virtual, amount=1, reason="到货", now=at(3))
         with pytest.raises(NotFound):
-            await catalogue.stock_up(gift_id=987_654_321, amount=1)
+            await catalogue.stock_up(gift_id=987_654_321, amount=1, reason="到货", now=at(3))
         assert (await stock(gift), await stock(virtual)) == (0, 1)
+        right: dict[str, Any] = {"gift_id": gift, "amount": 1, "reason": "到货", "now": START}
+        for wrong, field in (({"amount": 0}, "amount"), ({"reason": " "}, "reason"), ({"reason": "x" * 101}, "reason")):
+            with pytest.raises(Invalid) as caught:
+                await catalogue.stock_up(**(right | wrong))
+            assert caught.value.field == field
+
+    async def test_every_change_of_stock_is_a_movement_that_stays(self, shop: Shop) -> None:
+        fan, gift = await shop.member(10), await shop.gift(stock=2)
+        await catalogue.stock_up(gift_id=gift, amount=3, reason=" 到货 ", now=at(1))
+        await shop.redeem(fan, gift, "one", address_id=await live_at(fan))
+        await catalogue.stock_up(gift_id=gift, amount=-4, reason="盘点少了", now=at(2))
+        found = [(one.amount, one.stock, one.reason, one.by, one.at) for one in await movements.of_gift(gift)]
+        assert found == [
+            (-4, 0, "盘点少了", None, at(2)),
+            (3, 5, "到货", None, at(1)),
+            (2, 2, "初始库存", None, START),
+        ]
+        (newest, *_) = await movements.of_gift(gift, limit=1)
+        assert [one.amount for one in await movements.of_gift(gift, before=newest.id)] == [3, 2]
+        for change in (
+            "UPDATE gift_stock_movement SET amount = 9",
+            "DELETE FROM gift_stock_movement",
+            "TRUNCATE gift_stock_movement",
+        ):
+            with pytest.raises(asyncpg.PostgresError):
+                await fetch(change)
+
+    async def test_of_two_who_edit_the_later_is_told(self, shop: Shop) -> None:
+        gift = await shop.gift()
+        changed = await catalogue.change_gift(gift_id=gift, changes={"price": 20}, expected=1)
+        assert changed is not None
+        assert (changed.before.price, changed.after.price) == (10, 20)
+        assert await catalogue.change_gift(gift_id=gift, changes={"price": 20}, expected=2) is None
+        assert await refused(catalogue.change_gift(gift_id=gift, changes={"price": 30}, expected=1)) == "stale_version"
+        # Stock moves while somebody edits: that is no change of what they see.
+        await catalogue.stock_up(gift_id=gift, amount=1, reason="到货", now=START)
+        assert await catalogue.change_gift(gift_id=gift, changes={"enabled": False}, expected=2) is not None
 
 
 class TestReading:

@@ -9,13 +9,13 @@ from tortoise.context import TortoiseContext
 from kit.ids import key_of
 from scrm.db import database, fetch, transaction
 from scrm.errors import DomainError
-from scrm.gifts import service
+from scrm.gifts import catalogue, movements, service
 from scrm.members.queries import FanView
 from scrm.members.service import ENSURE_FANS, link_unionid
 from scrm.points import ledger
 from tests.conftest import START
 from tests.factories import SEALER, value
-from tests.gifts.shop import Shop, open_shop, points, stock
+from tests.gifts.shop import Shop, live_at, open_shop, points, stock
 from tests.points.books import audit
 
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
@@ -157,5 +157,32 @@ async def test_merging_while_redeeming_ends_with_one_person_within_the_limit(db:
     done = Counter(said)["done"] - 1
     assert done in {1, 2}
     assert (await points(one), await stock(gift)) == (200 - 10 * done, 30 - done)
+    assert await value(DEADLOCKS) == 0
+    await audit()
+
+
+async def test_stock_comes_and_goes_while_people_redeem(db: TortoiseContext) -> None:
+    shop = await open_shop()
+    fans, gift = await crowd(shop, 40, worth=10), await shop.gift("physical", stock=10, price=10)
+    homes = [await live_at(fan) for fan in fans]
+
+    async def counting(n: int) -> str:
+        amount = 2 if n % 2 else -1
+        return await outcome(catalogue.stock_up(gift_id=gift, amount=amount, reason=f"盘点{n}", now=START))
+
+    async def redeeming(fan: FanView, address_id: int) -> str:
+        return await outcome(shop.redeem(fan, gift, fan.id, address_id=address_id))
+
+    redeemed, counted = await asyncio.gather(
+        asyncio.gather(*[redeeming(fan, home) for fan, home in zip(fans, homes, strict=True)]),
+        asyncio.gather(*[counting(n) for n in range(20)]),
+    )
+    assert set(redeemed) <= {"done", "sold_out"}
+    assert set(counted) <= {"done", "conflict"}  # there was nothing left to take at that moment
+    moved = await movements.of_gift(gift, limit=100)
+    assert len(moved) == 1 + counted.count("done")
+    left = sum(one.amount for one in moved) - redeemed.count("done")
+    assert (await stock(gift), left >= 0) == (left, True)
+    assert await value("SELECT count(*) FROM redemption WHERE gift_id = $1", gift) == redeemed.count("done")
     assert await value(DEADLOCKS) == 0
     await audit()

@@ -31,6 +31,12 @@ export const ACTIONS: Record<string, string> = {
   'rule.removed': '删除自动回复',
   'points_rule.added': '新建积分规则',
   'points_rule.changed': '修改积分规则',
+  'gift.added': '新建积分商品',
+  'gift.changed': '修改积分商品',
+  'gift.stocked': '调整商品库存',
+  'redemption.shipped': '兑换发货',
+  'redemption.cancelled': '取消兑换',
+  'redemptions.exported': '导出待发货',
   'welcome.set': '设置欢迎语',
   'welcome.removed': '删除欢迎语',
   'assistant.changed': '修改智能客服设置',
@@ -71,6 +77,9 @@ export const GROUPS: [string, string][] = [
   ['knowledge.', '知识库'],
   ['rule.', '自动回复'],
   ['points_rule.', '积分规则'],
+  ['gift.', '积分商品'],
+  ['redemption.', '兑换'],
+  ['redemptions.', '待发货导出'],
   ['welcome.', '欢迎语'],
   ['assistant.', '智能客服'],
   ['desk.', '排班与客服设置'],
@@ -97,6 +106,7 @@ const PERMISSIONS: Record<string, string> = {
   'members.export': '导出会员',
   'points.adjust': '人工调整积分',
   'points.rules': '设置积分规则',
+  'mall.manage': '管理积分商城与发货',
   'rules.edit': '编辑自动回复与规则',
   'reports.read': '查看报表',
   'accounts.read': '查看公众号与小程序',
@@ -116,11 +126,13 @@ const NAMES: Record<string, string> = {
   category: '分类', text: '内容', version: '版本', published: '粉丝看到的版本', tag: '标签', reason: '原因', groups: '同义词组数',
   module: '模块', frequency: '频率', points: '积分', growth: '成长值', unit: '单位', settings: '种类设置', points_valid_days: '积分有效天数',
   day_cap_points: '日积分上限', day_cap_growth: '日成长值上限', month_cap_points: '月积分上限', month_cap_growth: '月成长值上限',
-  effective_from: '生效时间', effective_until: '结束时间',
+  effective_from: '生效时间', effective_until: '结束时间', price: '所需积分', per_person: '每人限兑', level: '等级要求',
+  on_sale_from: '开始兑换', on_sale_until: '停止兑换', picture: '图片', gift_kind: '类型', stock: '库存', company: '快递公司', number: '快递单号',
 }
 const WORDS: Record<string, Record<string, string>> = {
   mode: { plain: '明文模式', compatible: '兼容模式', safe: '安全模式' },
   status: { active: '在职', disabled: '已停用', draft: '草稿', archived: '已归档', published: '已发布' },
+  gift_kind: { physical: '实物', virtual: '兑换码' },
   kind: { qa: '问答', article: '文章', workday: '上班', restday: '休息', closed: '停止服务' },
   audience: { any: '所有人', new: '新粉丝', returning: '再次关注的粉丝' },
   frequency: { each: '每次', daily: '每天', once_daily: '每天一次', once: '每人一次' },
@@ -156,6 +168,7 @@ function changed(name: string, before: Values | null, after: Values | null, bran
   const [was, is] = [before?.[name], after?.[name]]
   if (SECRETS.has(name)) return `换了新的 ${what}`
   if (name === 'enabled') return after && name in after ? (is ? '启用' : '停用') : ''
+  if (name === 'shelf') return is ? '上架' : '下架'
   if (Array.isArray(was) && Array.isArray(is)) {
     const came = is.filter((one) => !was.includes(one))
     const went = was.filter((one) => !is.includes(one))
@@ -190,6 +203,9 @@ const SAYS: Record<string, (a: Values, b: Values, brand: number | null) => strin
     a.members?.length > 1 ? `拆分为会员 ${a.members.join(' 和会员 ')}` : '因为还有其他证据，仍是同一位会员',
   ],
   'points.adjusted': (a, _, brand) => [`${a.asset === 'growth' ? growthWord(brand) : '积分'} ${signed(a.amount)}`, because(a.reason)],
+  'gift.stocked': (a) => [`库存 ${signed(a.amount)}，变为 ${a.stock}`, because(a.reason)],
+  'redemption.cancelled': (a) => [`退回 ${a.points} 积分`, because(a.reason)],
+  'redemptions.exported': (a) => [`${a.rows} 笔待发货`, a.clear ? '文件里有完整的收货人和电话' : '文件里的收货人和电话已打码'],
   'points.given': (a) => [`赠送 ${a.amount} 积分`, because(a.why)],
   'tag.batch_begun': (a) => [`给 ${a.total} 位会员${a.action === 'take' ? '移除' : '打上'}“${a.tag}”`, filtered(a.filter ?? [])],
   'tag.batch_undone': (a) => [`${a.changed} 位会员恢复原样`],
