@@ -68,7 +68,10 @@ async def _make(tx: Transaction, demo: Demo, sealer: Sealer, now: datetime) -> N
         )
         if codes := gift.get("codes"):
             await catalogue.load_codes(
-                sealer, gift_id=made[gift["name"]], codes=[_code(gift["prefix"], chance) for _ in range(codes)]
+                sealer,
+                gift_id=made[gift["name"]],
+                codes=[_code(gift["prefix"], chance) for _ in range(codes)],
+                now=now - timedelta(days=30),
             )
     for n, nickname in enumerate(demo.data["fans"], 1):
         if past := demo.data["pasts"].get(nickname):

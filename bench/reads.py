@@ -103,7 +103,8 @@ async def prepare(settings: Settings, url: str) -> list[int]:
         for n in range(GIFTS):
             terms = GiftTerms(name=f"积分商品 {n}", price=10 + 60 * n, per_person=1 + n % 2)
             made.append(await catalogue.create_gift(brand_id=brand_id, kind="virtual", terms=terms, now=now))
-        await catalogue.load_codes(sealer(settings), gift_id=made[0], codes=[f"code-{n}" for n in range(MEMBERS)])
+        codes = [f"code-{n}" for n in range(MEMBERS)]
+        await catalogue.load_codes(sealer(settings), gift_id=made[0], codes=codes, now=now)
         for fan in fans[::4]:
             await redeem(
                 key=key_of("bench", fan["id"]), gift_id=made[0], member_id=fan["member_id"], account_id=account_id,

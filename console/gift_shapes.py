@@ -95,6 +95,19 @@ class StockChange(Taken):
     reason: Reason
 
 
+class NewCodes(Taken):
+    """Codes of a virtual gift, each worth one."""
+
+    codes: Annotated[list[Annotated[Text, Field(min_length=1, max_length=128)]], Field(min_length=1, max_length=500)]
+
+
+class CodesLoaded(Shown):
+    """How many were new, and how many were known already, of this gift or another."""
+
+    added: int
+    known: int
+
+
 class StockMovement(Shown):
     """A change of a stock; `stock` is what there was afterwards, `by` whose doing it was."""
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from console.gift_shapes import (
+    CodesLoaded,
     GiftChange,
     GiftItem,
     GiftLevels,
@@ -11,6 +12,7 @@ from console.gift_shapes import (
     GiftQuery,
     GiftTermsBody,
     MovementQuery,
+    NewCodes,
     NewGift,
     Shelf,
     StockChange,
@@ -22,7 +24,7 @@ from console.surface import SURFACE, Call
 from scrm import db
 from scrm.errors import Conflict, Invalid, NotFound
 from scrm.gifts import catalogue, listing, movements
-from scrm.gifts.catalogue import Changed, GiftTerms
+from scrm.gifts.catalogue import Changed, GiftTerms, Loaded
 from scrm.gifts.listing import GiftCard
 from scrm.points import levels
 from scrm.points.rule_editing import refuse_unknown
@@ -30,6 +32,8 @@ from scrm.staff import audit
 from scrm.staff.audit import Entry
 
 MANAGE = "mall.manage"
+# Bytes of five hundred of the longest codes. More at once would keep the process from answering while they are sealed.
+MAX_CODES = 512 * 1024
 
 
 @SURFACE.get("/gifts", permission=MANAGE, errors=[NotFound])
@@ -107,6 +111,24 @@ async def move_gift_stock(call: Call, gift_id: int, body: StockChange) -> GiftIt
 
     await audit.along(call.actor, change, line, call.now)
     return GiftItem.model_validate(await listing.gift(gift_id))
+
+
+@SURFACE.post("/gifts/{gift_id}/codes", permission=MANAGE, max_body=MAX_CODES, errors=[NotFound, Invalid])
+async def load_gift_codes(call: Call, gift_id: int, body: NewCodes) -> CodesLoaded:
+    """导入兑换码；已有的不会再加一次."""
+    one = await known_gift(call, gift_id)
+
+    async def change() -> Loaded:
+        return await catalogue.load_codes(
+            call.parts.sealer, gift_id=gift_id, codes=body.codes, now=call.now, staff_id=call.me.staff_id
+        )
+
+    def line(loaded: Loaded) -> Entry | None:
+        after = {"added": loaded.added, "known": loaded.known}
+        entry = Entry("gift.codes", f"gift:{gift_id}", one.name, one.brand_id, after=after)
+        return entry if loaded.added else None
+
+    return CodesLoaded.model_validate(await audit.along(call.actor, change, line, call.now))
 
 
 @SURFACE.get("/gifts/{gift_id}/movements", permission=MANAGE, errors=[NotFound])

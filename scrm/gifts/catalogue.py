@@ -125,7 +125,9 @@ async def stock_up(
     return stock
 
 
-async def load_codes(sealer: Sealer, *, gift_id: int, codes: Sequence[str]) -> Loaded:
+async def load_codes(
+    sealer: Sealer, *, gift_id: int, codes: Sequence[str], now: datetime, staff_id: int | None = None
+) -> Loaded:
     """Add codes to a virtual gift; one that is known is counted and left alone, so a list may be loaded twice.
 
     Raises NotFound, Invalid naming `gift_id`, `codes` or `codes[3]`. Codes are sealed before the transaction.
@@ -138,12 +140,14 @@ async def load_codes(sealer: Sealer, *, gift_id: int, codes: Sequence[str]) -> L
             raise Invalid("兑换码长度为 1 到 128 个字符", field=f"codes[{index}]")
         unique.setdefault(sealer.fingerprint(code.strip()), code.strip())
     sealed = {fingerprint: sealer.seal(code) for fingerprint, code in unique.items()}
-    added = await _store_codes(gift_id=gift_id, sealed=sealed)
+    added = await _store_codes(gift_id=gift_id, sealed=sealed, now=now, staff_id=staff_id)
     return Loaded(added, len(codes) - added)
 
 
 @command
-async def _store_codes(tx: Transaction, *, gift_id: int, sealed: Mapping[str, str]) -> int:
+async def _store_codes(
+    tx: Transaction, *, gift_id: int, sealed: Mapping[str, str], now: datetime, staff_id: int | None
+) -> int:
     raw = tx.connection
     kind = await raw.fetchval("SELECT kind FROM gift WHERE id = $1 FOR NO KEY UPDATE", gift_id)
     if kind is None:
@@ -165,7 +169,9 @@ async def _store_codes(tx: Transaction, *, gift_id: int, sealed: Mapping[str, st
         list(sealed),
         list(sealed.values()),
     )
-    await raw.execute("UPDATE gift SET stock = stock + $2 WHERE id = $1", gift_id, added)
+    if added:
+        stock = await raw.fetchval("UPDATE gift SET stock = stock + $2 WHERE id = $1 RETURNING stock", gift_id, added)
+        await movements.note(raw, gift_id, added, stock, "导入兑换码", staff_id, now)
     return added
 
 

@@ -55,7 +55,7 @@ async def stage(mini: Mini) -> AsyncIterator[Member]:
     virtual = await catalogue.create_gift(
         brand_id=brand, kind="virtual", terms=GiftTerms(name="电子券", price=1), now=now
     )
-    await catalogue.load_codes(mini.services.sealer, gift_id=virtual, codes=[f"code-{n}" for n in range(20)])
+    await catalogue.load_codes(mini.services.sealer, gift_id=virtual, codes=[f"code-{n}" for n in range(20)], now=now)
     made = (await phone.post(f"/gifts/{physical}/redeem", {"address_id": place})).body["id"]
     coded = (await phone.post(f"/gifts/{virtual}/redeem", {})).body["id"]
     async with mini.limited(NO_LIMITS) as phone.address:

@@ -84,7 +84,7 @@ async def test_a_code_is_shown_to_its_member(mini: Mini) -> None:
     virtual = await catalogue.create_gift(
         brand_id=await mini.brand(), kind="virtual", terms=terms, now=mini.clock.now()
     )
-    await catalogue.load_codes(sealer, gift_id=virtual, codes=["SECRET-1"])
+    await catalogue.load_codes(sealer, gift_id=virtual, codes=["SECRET-1"], now=mini.clock.now())
     made = (await phone.post(f"/gifts/{virtual}/redeem", {})).body
     assert (await phone.post(f"/redemptions/{made['id']}/code", key="s")).body == {"code": "SECRET-1"}
     assert (await phone.post(f"/redemptions/{made['id']}/cancel", {})).code == "wrong_state"

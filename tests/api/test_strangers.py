@@ -70,7 +70,7 @@ async def test_what_is_somebody_elses_is_answered_as_if_it_did_not_exist(mini: M
     parcel = (await owner.post(f"/gifts/{await gift(mini)}/redeem", {"address_id": place})).body["id"]
     terms = GiftTerms(name="电子券", price=1)
     virtual = await catalogue.create_gift(brand_id=brand, kind="virtual", terms=terms, now=now)
-    await catalogue.load_codes(mini.services.sealer, gift_id=virtual, codes=["SECRET-1"])
+    await catalogue.load_codes(mini.services.sealer, gift_id=virtual, codes=["SECRET-1"], now=now)
     coupon = (await owner.post(f"/gifts/{virtual}/redeem", {})).body["id"]
     elsewhere = await Brand.create(name="别的品牌", created_at=now)
     foreign = await catalogue.create_gift(brand_id=elsewhere.id, kind="physical", terms=terms, stock=1, now=now)

@@ -89,7 +89,7 @@ class Club:
         )
         if kind == "virtual":
             codes = [f"CODE-{n}" for n in range(stock)]
-            await catalogue.load_codes(self.server.services.sealer, gift_id=made, codes=codes)
+            await catalogue.load_codes(self.server.services.sealer, gift_id=made, codes=codes, now=self.clock.now())
         return made
 
     async def stock(self, gift_id: int) -> int:

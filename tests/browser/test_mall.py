@@ -5,7 +5,8 @@ from playwright.async_api import expect
 
 from kit.ids import key_of
 from kit.seal import Sealer
-from scrm.gifts import addresses, service
+from scrm.gifts import addresses, catalogue, service
+from scrm.gifts.catalogue import GiftTerms
 from tests.bot.house import SECRET_KEY
 from tests.browser.test_console import Desk, desk  # noqa: F401  # the fixture
 from tests.factories import make_account, make_fan, value
@@ -88,3 +89,25 @@ async def test_a_gift_is_made_stocked_redeemed_sent_and_taken_back(desk: Desk) -
     await expect(row).to_contain_text("已下架")
     assert await value("SELECT enabled FROM gift WHERE id = $1", gift) is False
     assert await value("SELECT stock FROM gift WHERE id = $1", gift) == 6
+
+
+async def test_codes_are_pasted_one_a_line(desk: Desk) -> None:  # noqa: F811
+    account = await make_account(appid="wx-mall-2", kind="miniprogram")
+    brand = await value("SELECT brand_id FROM account WHERE id = $1", account)
+    terms = GiftTerms(name="茶会席位", price=30)
+    await catalogue.create_gift(brand_id=brand, kind="virtual", terms=terms, now=desk.clock.now())
+    await desk.person("chen.qing", "operator")
+    page = await desk.page()
+    await page.goto("/console/mall")
+    await desk.sign_in(page, "chen.qing")
+    row = page.locator("[data-test=gifts] tbody tr")
+    await expect(row).to_contain_text("已兑完")
+    await row.get_by_role("button", name="库存").click()
+    drawer = page.get_by_role("dialog", name="库存：茶会席位")
+    await drawer.locator("textarea").fill("TEA-1\n\n  TEA-2  \nTEA-1")
+    await drawer.locator("[data-test=save-codes]").click()
+    await expect(page.get_by_text("导入了 2 个兑换码，1 个已经有了")).to_be_visible()
+    await expect(drawer.locator("[data-test=stock-now]")).to_have_text("2")
+    await expect(drawer.locator("[data-test=movements]")).to_contain_text("导入兑换码")
+    await page.keyboard.press("Escape")
+    await expect(row).to_contain_text("上架中")

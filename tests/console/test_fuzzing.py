@@ -65,6 +65,7 @@ RIGHT: dict[str, Any] = {
     "add_gift": {"brand_id": 0, **PLATE},
     "change_gift": {**GIFT_TERMS, "price": 30, "expected": 1},
     "move_gift_stock": {"amount": 3, "reason": "到货"},
+    "load_gift_codes": {"codes": ["TEA-1", "TEA-2"]},
     "cancel_redemption": {"reason": "会员不要了"},
     "set_shifts": {"shifts": [{"pattern": "workdays", "starts": 540, "ends": 1080, "breaks": [[720, 780]]}]},
     "begin_batch": {"tag_id": 0, "action": "put", "filter": {"platform": "wechat"}},
@@ -221,6 +222,9 @@ async def prepare(stage: Admin, name: str) -> None:
         real["role_id"] = lambda: stage.wait(office.role({"staff.manage"}))
     elif name == "member_points_why":
         real["entry_id"] = real["points_entry_id"]
+    elif name == "load_gift_codes":
+        virtual = await stage.made("/gifts", {"brand_id": real["brand_id"](), **PLATE, "kind": "virtual", "stock": 0})
+        real["gift_id"] = lambda: virtual
     elif name == "member_export":
         ticket = (await stage.browser.post("/members/exports", {})).body["ticket"]
         real["ticket"] = lambda: ticket

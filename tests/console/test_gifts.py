@@ -7,7 +7,7 @@ import pytest
 
 from kit.ids import key_of
 from scrm.db import fetch
-from scrm.gifts import addresses, catalogue, service
+from scrm.gifts import addresses, service
 from scrm.gifts.addresses import Address
 from scrm.members import profiles
 from scrm.members.queries import FanView
@@ -193,6 +193,32 @@ async def test_stock_moves_with_a_reason_and_says_who(office: Office) -> None:
     assert (answer.status, answer.body["field"]) == (422, "gift_id")
 
 
+async def test_codes_are_loaded_once_and_told_to_nobody(office: Office) -> None:
+    who, brand = await office.signed_in("operator"), office.brands[0]
+    code, plate = await added(who, brand, kind="virtual", stock=0), await added(who, brand)
+    path = f"/gifts/{code['id']}"
+    assert (await who.post(f"{path}/codes", {"codes": ["TEA-1", " TEA-2 "]})).body == {"added": 2, "known": 0}
+    assert (await who.post(f"{path}/codes", {"codes": ["TEA-2", "TEA-3"]})).body == {"added": 1, "known": 1}
+    assert (await who.post(f"{path}/codes", {"codes": ["TEA-1"]})).body == {"added": 0, "known": 1}
+    assert (await who.get(path)).body["stock"] == 3
+    longest = [f"{n:03}".ljust(128, "茶") for n in range(500)]
+    assert (await who.post(f"{path}/codes", {"codes": longest})).body == {"added": 500, "known": 0}
+    for wrong, field in (([], "codes"), (["x"] * 501, "codes"), (["TEA-4", " "], "codes.1"), (["x" * 129], "codes.0")):
+        answer = await who.post(f"{path}/codes", {"codes": wrong})
+        assert (answer.status, answer.body["field"]) == (422, field)
+    answer = await who.post(f"/gifts/{plate['id']}/codes", {"codes": ["TEA-5"]})
+    assert (answer.status, answer.body["field"]) == (422, "gift_id")
+    moved = (await who.get(f"{path}/movements")).body["items"]
+    assert [one["amount"] for one in moved] == [500, 1, 2]
+    assert {one["reason"] for one in moved} == {"导入兑换码"}
+    rows = await office.rows("SELECT after FROM audit WHERE action = 'gift.codes' ORDER BY id")
+    assert [row["after"] for row in rows] == [
+        '{"added": 2, "known": 0}',
+        '{"added": 1, "known": 1}',
+        '{"added": 500, "known": 0}',
+    ]
+
+
 async def test_two_who_count_at_once_lose_nothing(office: Office) -> None:
     who, brand = await office.signed_in("operator"), office.brands[0]
     gift, account = await added(who, brand, per_person=None, stock=20), await account_of(brand)
@@ -207,7 +233,7 @@ async def test_redemptions_are_found_sent_and_taken_back(office: Office) -> None
     who, (brand, other) = await office.signed_in("operator"), office.brands
     plate, cup = await added(who, brand), await added(who, brand, name="茶杯")
     code = await added(who, brand, name="券", kind="virtual", stock=0)
-    await catalogue.load_codes(office.services.sealer, gift_id=code["id"], codes=["TEA-1"])
+    assert (await who.post(f"/gifts/{code['id']}/codes", {"codes": ["TEA-1"]})).body == {"added": 1, "known": 0}
     account = await account_of(brand)
     ann, bo, twin = await make_fan(account), await make_fan(account), await make_fan(await account_of(brand))
     await profiles.update(
@@ -277,7 +303,7 @@ async def test_redemptions_are_found_sent_and_taken_back(office: Office) -> None
     )
     assert await found("&show=to_ship") == []
     assert (await found("&show=shipped"), await found("&show=cancelled")) == ([one], [two])
-    assert (await lines(office))[3:] == ["redemption.shipped", "redemption.shipped", "redemption.cancelled"]
+    assert (await lines(office))[4:] == ["redemption.shipped", "redemption.shipped", "redemption.cancelled"]
 
 
 async def test_what_is_to_be_sent_leaves_as_a_file(office: Office) -> None:
@@ -325,6 +351,7 @@ async def test_another_brands_gifts_do_not_exist(office: Office) -> None:
         await who.call("PUT", path, {**TERMS, "price": 1, "expected": 1}),
         await who.call("PUT", f"{path}/shelf", {"enabled": False}),
         await who.post(f"{path}/stock", {"amount": 5, "reason": "到货"}),
+        await who.post(f"{path}/codes", {"codes": ["TEA-1"]}),
         await who.post("/gifts", {"brand_id": ours, **PLATE}),
         await who.get(f"/redemptions?brand={ours}"),
         await who.get(f"/redemptions/to-ship?brand={ours}"),

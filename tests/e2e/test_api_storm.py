@@ -172,7 +172,7 @@ async def test_each_write_is_done_once_whoever_is_killed(
     coupon = await catalogue.create_gift(
         brand_id=brand, kind="virtual", terms=GiftTerms(name="电子券", price=PRICE), now=now
     )
-    await catalogue.load_codes(sealer, gift_id=coupon, codes=[f"code-{n}" for n in range(CODES)])
+    await catalogue.load_codes(sealer, gift_id=coupon, codes=[f"code-{n}" for n in range(CODES)], now=now)
     one, two, worker = await asyncio.gather(fensi.serve(), fensi.serve(), fensi.work())
     storm = Storm(account, http, [one, two], random.Random(20261122))
     phones = [Phone(storm, n, wechat.fan(f"会员{n}")) for n in range(PHONES)]

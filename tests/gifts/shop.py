@@ -46,7 +46,7 @@ class Shop:
         )
         if kind == "virtual" and stock:
             codes = [f"{made}-{n}" for n in range(stock)]
-            await catalogue.load_codes(SEALER, gift_id=made, codes=codes)
+            await catalogue.load_codes(SEALER, gift_id=made, codes=codes, now=START)
         return made
 
     async def redeem(self, fan: FanView, gift_id: int, word: object, *, now: datetime = START, **more: Any) -> Redeemed:

@@ -194,20 +194,24 @@ class TestCodes:
     async def test_codes_are_sealed_and_loaded_once(self, shop: Shop) -> None:
         gift, other = await shop.gift("virtual", stock=0), await shop.gift("virtual", stock=0)
         assert await catalogue.load_codes(
-            SEALER, gift_id=gift, codes=["CARD-2026-A1", " CARD-2026-A1 ", "CARD-2026-B2"]
+            SEALER, gift_id=gift, codes=["CARD-2026-A1", " CARD-2026-A1 ", "CARD-2026-B2"], now=START
         ) == catalogue.Loaded(2, 1)
         assert await catalogue.load_codes(
-            SEALER, gift_id=gift, codes=["CARD-2026-B2", "CARD-2026-C3"]
+            SEALER, gift_id=gift, codes=["CARD-2026-B2", "CARD-2026-C3"], now=START
         ) == catalogue.Loaded(1, 1)
-        assert await catalogue.load_codes(SEALER, gift_id=other, codes=["CARD-2026-A1"]) == catalogue.Loaded(0, 1)
+        again = await catalogue.load_codes(SEALER, gift_id=other, codes=["CARD-2026-A1"], now=START)
+        assert again == catalogue.Loaded(0, 1)
         assert (await stock(gift), await stock(other)) == (3, 0)
         rows = await fetch("SELECT row_to_json(c)::text AS row FROM gift_code c")
         assert not [
             row for row in rows if any(code in row["row"] for code in ("CARD-2026-A1", "CARD-2026-B2", "CARD-2026-C3"))
         ]
         with pytest.raises(Invalid) as caught:
-            await catalogue.load_codes(SEALER, gift_id=gift, codes=["CARD-2026-D4", " "])
+            await catalogue.load_codes(SEALER, gift_id=gift, codes=["CARD-2026-D4", " "], now=START)
         assert caught.value.field == "codes[1]"
+        found = [(one.amount, one.stock, one.reason) for one in await movements.of_gift(gift)]
+        assert found == [(1, 3, "导入兑换码"), (2, 2, "导入兑换码")]
+        assert await movements.of_gift(other) == []
 
 
 class TestShipping:

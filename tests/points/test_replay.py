@@ -72,7 +72,7 @@ def opened(url: str) -> Iterator[World]:
             await define(house, SHARE)
             terms = GiftTerms(name="电子券", price=1)
             gift = await catalogue.create_gift(brand_id=house.brand, kind="virtual", terms=terms, now=LONG_AGO)
-            await catalogue.load_codes(SEALER, gift_id=gift, codes=[f"code-{n}" for n in range(5000)])
+            await catalogue.load_codes(SEALER, gift_id=gift, codes=[f"code-{n}" for n in range(5000)], now=LONG_AGO)
             return World(run, house, gift)
 
         stack = AsyncExitStack()

@@ -319,7 +319,7 @@ async def test_a_points_gift_costs_its_price_and_the_line_names_it(tx_db: Transa
     await tx_db.connection.execute("SELECT setval('gift_id_seq', 104405)")
     terms = GiftTerms(name="手机壳", price=1)
     case = await catalogue.create_gift(brand_id=zippo.brand, kind="virtual", terms=terms, now=NOON)
-    await catalogue.load_codes(SEALER, gift_id=case, codes=["ZP-1", "ZP-2"])
+    await catalogue.load_codes(SEALER, gift_id=case, codes=["ZP-1", "ZP-2"], now=NOON)
     await zippo.happens("checkin.done", fan.member_id, NOON)
     when = shanghai("2026-03-09 12:00:07")
     await redeem(
