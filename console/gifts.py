@@ -68,7 +68,8 @@ async def add_gift(call: Call, body: NewGift) -> GiftItem:
         )
 
     def line(made: int) -> Entry:
-        after = {"gift_kind": body.kind, **_entered(terms), "stock": body.stock}
+        given = {name: value for name, value in _entered(terms).items() if value not in (None, "")}
+        after = {"gift_kind": body.kind, **given, "stock": body.stock}
         return Entry("gift.added", f"gift:{made}", terms.name, brand_id, after=after)
 
     return GiftItem.model_validate(await listing.gift(await audit.along(call.actor, change, line, call.now)))

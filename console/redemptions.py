@@ -65,7 +65,8 @@ async def ship_redemption(call: Call, redemption_id: int, body: Shipping) -> Mal
         return await service.ship(redemption_id=redemption_id, company=body.company, number=body.number, now=call.now)
 
     def line(changed: bool) -> Entry | None:
-        after = {"company": body.company, "number": body.number}
+        # The number leads to whoever received it and is erased with them; the trail is not.
+        after = {"company": body.company, "number": f"****{body.number[-4:]}"}
         entry = Entry("redemption.shipped", f"redemption:{one.id}", one.gift, one.brand_id, after=after)
         return entry if changed else None
 

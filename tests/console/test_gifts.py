@@ -1,6 +1,7 @@
 """The points mall through the API: gifts, the shelf, stock by movements, parcels, and who may see where they go."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -119,6 +120,16 @@ async def test_gifts_are_made_listed_and_changed(office: Office) -> None:
     ]
     assert rows[0]["subject"] == f"gift:{plate['id']}"
     assert last["stock"] == 0
+    (made,) = await office.rows("SELECT after FROM audit WHERE subject = $1", f"gift:{last['id']}")
+    assert json.loads(made["after"]) == {
+        "gift_kind": "physical",
+        "shelf": True,
+        "name": "茶席",
+        "price": 20,
+        "per_person": 2,
+        "picture": "/assets/plate.png",
+        "stock": 0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -303,6 +314,11 @@ async def test_redemptions_are_found_sent_and_taken_back(office: Office) -> None
     )
     assert await found("&show=to_ship") == []
     assert (await found("&show=shipped"), await found("&show=cancelled")) == ([one], [two])
+    rows = await office.rows("SELECT after FROM audit WHERE action = 'redemption.shipped' ORDER BY id")
+    assert [row["after"] for row in rows] == [
+        '{"number": "****F100", "company": "顺丰"}',
+        '{"number": "****F101", "company": "顺丰"}',
+    ]
     assert (await lines(office))[4:] == ["redemption.shipped", "redemption.shipped", "redemption.cancelled"]
 
 
