@@ -97,8 +97,9 @@ async def define(
 ) -> int:
     """Write a rule, new or as its next version, in force from `since` (default now) to `until`; returns the version.
 
-    Saying what the newest version already says writes nothing. A rule that is there never changes the past:
-    raises Invalid for a `since` before now, and Conflict for another kind or event. `draft` comes from `check`.
+    Saying what the newest version already says writes nothing, if it is in force now or begins at `since`: of what is
+    planned nothing follows for now. A rule that is there never changes the past: raises Invalid for a `since` before
+    now, and Conflict for another kind or event. `draft` comes from `check`.
     """
     raw, since = tx.connection, since or now
     rule = await raw.fetchrow(
@@ -124,7 +125,8 @@ async def define(
     values = [getattr(draft, column) for column in _COLUMNS]
     if newest is not None:
         old = _rule(newest)
-        if [getattr(old, column) for column in _COLUMNS] == values and old.effective_until == until:
+        same = [getattr(old, column) for column in _COLUMNS] == values and old.effective_until == until
+        if same and (old.effective_from == since or in_force([old], now) is not None):
             return old.version
         if since < now:
             raise Invalid("新版本不能从过去开始生效", field="since")

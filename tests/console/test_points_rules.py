@@ -1,6 +1,6 @@
 """Point rules through the API: in words, by versions, tried without a trace, and why somebody got points or none."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -114,6 +114,26 @@ async def test_a_change_is_a_new_version_and_the_past_stays(office: Office) -> N
     (line,) = await office.rows("SELECT before, after FROM audit WHERE action = 'points_rule.changed' LIMIT 1")
     assert '"points": 3' in line["before"]
     assert '"points": 5' in line["after"]
+
+
+async def test_what_is_planned_says_nothing_of_now(office: Office) -> None:
+    who, start = await office.signed_in("operator"), office.clock.now()
+    path = f"/points-rules/{(await added(who, office))['id']}"
+
+    async def switched_off(expected: int, since: datetime | None) -> tuple[int, int, bool]:
+        body = {**terms(enabled=False), "expected": expected, "since": since and since.isoformat()}
+        answer = (await who.call("PUT", path, body)).body
+        return answer["newest"]["version"], answer["current"]["version"], answer["current"]["enabled"]
+
+    then = start + timedelta(days=30)
+    assert await switched_off(1, then) == (2, 1, True)
+    assert await switched_off(2, then) == (2, 1, True)
+    assert await switched_off(2, then - timedelta(days=1)) == (3, 1, True)
+    assert await switched_off(3, None) == (4, 4, False)
+    # What is so now will be so then.
+    assert await switched_off(4, None) == (4, 4, False)
+    assert await switched_off(4, then) == (4, 4, False)
+    assert [action for action, _ in await office.trail()].count("points_rule.changed") == 3
 
 
 @pytest.mark.parametrize(
