@@ -145,6 +145,8 @@ async def test_what_is_planned_says_nothing_of_now(office: Office) -> None:
         ({"kind": "passive", "event_kind": "checkin.done"}, "event_kind"),
         ({"kind": "daily_checkin", "event_kind": "", "frequency": "each"}, "frequency"),
         ({"kind": "purchase", "event_kind": "", "settings": {"fen_per_unit": 0}}, "settings.fen_per_unit"),
+        ({"kind": "purchase", "event_kind": "", "settings": {"fen_per_unit": 1_000_000_001}}, "settings.fen_per_unit"),
+        ({"kind": "purchase", "event_kind": "", "settings": {"fen_per_unit": 10**400}}, "settings.fen_per_unit"),
         ({"settings": {"days": 3}}, "settings.days"),
         ({"points": -1}, "points"),
         ({"points": 1_000_001}, "points"),

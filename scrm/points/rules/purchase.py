@@ -15,7 +15,7 @@ from scrm.points.plans import Earned, Facts, Give, Hold, Keep, Kind, Revised, Ru
 class PurchaseSettings(Settings):
     """`fen_per_unit` earns the rule's points and growth once; `days` pass between receipt and payment."""
 
-    fen_per_unit: int = Field(1000, gt=0)
+    fen_per_unit: int = Field(1000, gt=0, le=1_000_000_000)
     days: int = Field(15, ge=0, le=365)
 
 
