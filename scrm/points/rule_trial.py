@@ -7,6 +7,7 @@ taken back. Whoever tries is somebody new, so that caps and 每天一次 begin a
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,8 @@ from scrm.points.rule_editing import newest, proposed, refuse_unknown
 
 MOST = 50  # happenings of one trial
 LARGEST = 100_000_000  # fen
+# Whoever tries is numbered from here on: a sequence does not go back, and the 会员号 of real members would jump.
+_BEYOND = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,12 @@ async def _happen(
     raw, kind = tx.connection, kind_of(draft.kind)
     await refuse_unknown(raw, brand_id)
     await rulebook.define(brand_id=brand_id, draft=draft, now=now)
-    actor, other = await _somebody(raw, now), await _somebody(raw, now)
+    numbers = count(_BEYOND + key.int % _BEYOND // 2)
+    actor, other = await _somebody(raw, next(numbers), now), await _somebody(raw, next(numbers), now)
     tried: list[Tried] = []
     for time in range(1, times + 1):
         if "inviter" in kind.members and time > 1:
-            actor = await _somebody(raw, now)  # nobody is new twice
+            actor = await _somebody(raw, next(numbers), now)  # nobody is new twice
         event, name = key_of("trial", key, time), f"trial-{time}"
         payload = {"post": name, "author": other, "verdict": "approved", "published_at": now.isoformat()}
         payload |= {"order": name, "amount": amount, "inviter": other, "code": name}
@@ -89,6 +93,6 @@ async def _happen(
     raise _TakenBackError(Trial(await newest(raw, brand_id, draft.code), tried))
 
 
-async def _somebody(raw: Connection, now: datetime) -> int:
-    made: int = await raw.fetchval("INSERT INTO member (created_at) VALUES ($1) RETURNING id", now)
-    return made
+async def _somebody(raw: Connection, number: int, now: datetime) -> int:
+    await raw.execute("INSERT INTO member (id, created_at) VALUES ($1, $2)", number, now)
+    return number

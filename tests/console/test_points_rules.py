@@ -27,7 +27,8 @@ EVERYTHING = """
 SELECT (SELECT count(*) FROM points_rule) AS rules, (SELECT count(*) FROM points_rule_version) AS versions,
        (SELECT count(*) FROM award_explanation) AS explained, (SELECT count(*) FROM ledger_entry) AS entries,
        (SELECT count(*) FROM pending_award) AS promised, (SELECT count(*) FROM member) AS members,
-       (SELECT count(*) FROM event) AS events, (SELECT count(*) FROM audit) AS audit
+       (SELECT count(*) FROM event) AS events, (SELECT count(*) FROM audit) AS audit,
+       (SELECT last_value FROM member_id_seq) AS member_number
 """
 
 
