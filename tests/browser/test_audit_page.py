@@ -85,6 +85,41 @@ LINES: list[tuple[str, Values, Values, list[str]]] = [
         {"merge": 1, "evidence": "unionid", "members": [3, 9]},
         ["撤回合并的证据：相同的微信 UnionID", "拆分为会员 3 和会员 9"],
     ),
+    (
+        "account.changed",
+        {"mode": "safe"},
+        {"mode": "plain", "aes_key": None},
+        ["加密模式由安全模式改为明文模式", "去掉了 EncodingAESKey"],
+    ),
+    ("account.changed", {}, {"aes_key": "any"}, ["换了新的 EncodingAESKey"]),
+    (
+        "points_rule.changed",
+        {
+            "version": 1,
+            "settings": {"fen_per_unit": 1000, "days": 7},
+            "effective_from": "2026-03-09 04:00:00+00:00",
+            "effective_until": None,
+        },
+        {
+            "version": 2,
+            "settings": {"fen_per_unit": 2050, "days": 7},
+            "effective_from": "2026-03-12 04:00:00+00:00",
+            "effective_until": "2026-03-31 16:00:00+00:00",
+        },
+        [
+            "版本由第 1 版改为第 2 版",
+            "每满（元）由 10 改为 20.5",
+            "生效时间由 2026/03/09 12:00:00 改为 2026/03/12 12:00:00",
+            "结束时间由空改为 2026/04/01 00:00:00",
+        ],
+    ),
+    ("points_rule.added", None, {"points": 3, "settings": {}}, ["积分为 3"]),
+    (
+        "points_rule.added",
+        None,
+        {"settings": {"points_days": 5, "points_calendar": "natural", "growth_days": 3, "growth_calendar": "working"}},
+        ["积分到账天数为 5", "积分到账日为自然日", "成长值到账天数为 3", "成长值到账日为工作日"],
+    ),
     ("points.adjusted", None, {"asset": "points", "amount": -30, "reason": "补扣"}, ["积分 −30", "原因：补扣"]),
     ("points.given", None, {"amount": 50, "why": "久等了"}, ["赠送 50 积分", "原因：久等了"]),
     (

@@ -4,6 +4,7 @@ import type { AuditLine } from './generated/contract'
 import { EVIDENCE, signed } from './members/words'
 import { briefly, MATCHES, type Reply } from './rules/names'
 import { brandName, growthWord } from './session'
+import { fullTime } from './words'
 
 export const ACTIONS: Record<string, string> = {
   'session.began': '登录',
@@ -125,11 +126,14 @@ const NAMES: Record<string, string> = {
   next: '话术“下一位”', queue: '话术“排队”', outside: '话术“非服务时间”', no_hours: '话术“没有排班”', rating: '话术“请评价”',
   closing: '话术“结束”', by_fan: '话术“取消排队”', title: '名称', shifts: '班次', day: '日期', kind: '类型', note: '备注',
   category: '分类', text: '内容', version: '版本', published: '粉丝看到的版本', tag: '标签', reason: '原因', groups: '同义词组数',
-  module: '模块', frequency: '频率', points: '积分', growth: '成长值', unit: '单位', settings: '种类设置', points_valid_days: '积分有效天数',
+  module: '模块', frequency: '频率', points: '积分', growth: '成长值', unit: '单位', points_valid_days: '积分有效天数',
   day_cap_points: '日积分上限', day_cap_growth: '日成长值上限', month_cap_points: '月积分上限', month_cap_growth: '月成长值上限',
-  effective_from: '生效时间', effective_until: '结束时间', price: '所需积分', per_person: '每人限兑', level: '等级要求',
-  on_sale_from: '开始兑换', on_sale_until: '停止兑换', picture: '图片', gift_kind: '类型', stock: '库存', company: '快递公司', number: '快递单号',
+  effective_from: '生效时间', effective_until: '结束时间', fen_per_unit: '每满（元）', days: '收货后到账天数', points_days: '积分到账天数',
+  points_calendar: '积分到账日', growth_days: '成长值到账天数', growth_calendar: '成长值到账日', price: '所需积分', per_person: '每人限兑',
+  level: '等级要求', on_sale_from: '开始兑换', on_sale_until: '停止兑换', picture: '图片', gift_kind: '类型', stock: '库存',
+  company: '快递公司', number: '快递单号',
 }
+const CALENDARS = { natural: '自然日', working: '工作日' }
 const WORDS: Record<string, Record<string, string>> = {
   mode: { plain: '明文模式', compatible: '兼容模式', safe: '安全模式' },
   status: { active: '在职', disabled: '已停用', draft: '草稿', archived: '已归档', published: '已发布' },
@@ -137,6 +141,8 @@ const WORDS: Record<string, Record<string, string>> = {
   kind: { qa: '问答', article: '文章', workday: '上班', restday: '休息', closed: '停止服务' },
   audience: { any: '所有人', new: '新粉丝', returning: '再次关注的粉丝' },
   frequency: { each: '每次', daily: '每天', once_daily: '每天一次', once: '每人一次' },
+  points_calendar: CALENDARS,
+  growth_calendar: CALENDARS,
 }
 // What is never shown, only that it is another.
 const SECRETS = new Set(['secret', 'token', 'aes_key'])
@@ -158,6 +164,8 @@ function text(name: string, value: unknown): string {
   if (name === 'brands' && typeof value === 'number') return brandName(value)
   if (name === 'permissions') return PERMISSIONS[String(value)] ?? String(value)
   if (name === 'match') return MATCHES[value as keyof typeof MATCHES]?.text ?? String(value)
+  if (name === 'effective_from' || name === 'effective_until') return ` ${fullTime(String(value))} `
+  if (name === 'fen_per_unit') return ` ${Number(value) / 100} `
   if (name === 'version' || name === 'published') return `第 ${value} 版`
   if (typeof value === 'object') return Object.entries(value).map(([key, one]) => `${NAMES[key] ?? key} ${text(key, one)}`).join('，')
   return WORDS[name]?.[String(value)] ?? (typeof value === 'number' ? ` ${value} ` : `“${value}”`)
@@ -167,7 +175,7 @@ function text(name: string, value: unknown): string {
 function changed(name: string, before: Values | null, after: Values | null, brand: number | null): string {
   const what = worded(NAMES[name] ?? name, brand)
   const [was, is] = [before?.[name], after?.[name]]
-  if (SECRETS.has(name)) return `换了新的 ${what}`
+  if (SECRETS.has(name)) return `${is === null ? '去掉了' : '换了新的'} ${what}`
   if (name === 'enabled') return after && name in after ? (is ? '启用' : '停用') : ''
   if (name === 'shelf') return is ? '上架' : '下架'
   if (Array.isArray(was) && Array.isArray(is)) {
@@ -217,10 +225,18 @@ const SAYS: Record<string, (a: Values, b: Values, brand: number | null) => strin
   'conversation.closed': (a) => [a.summary ? '写了小结' : '没有写小结'],
 }
 
+/** A state with its settings among the rest: each is told by its own name. */
+function opened(state: Values | null): Values | null {
+  if (!state?.settings) return state
+  const { settings, ...rest } = state
+  return { ...rest, ...settings }
+}
+
 /** What a line says has changed, sentence by sentence. */
 export function sentences(line: AuditLine): string[] {
   const says = SAYS[line.action]
   if (says) return says(line.after ?? {}, line.before ?? {}, line.brand_id).filter(Boolean)
-  const names = [...new Set([...Object.keys(line.before ?? {}), ...Object.keys(line.after ?? {})])]
-  return names.map((name) => changed(name, line.before, line.after, line.brand_id).trim()).filter(Boolean)
+  const [before, after] = [opened(line.before), opened(line.after)]
+  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])].filter((name) => before?.[name] !== after?.[name] || !before || !after)
+  return names.map((name) => changed(name, before, after, line.brand_id).trim()).filter(Boolean)
 }
