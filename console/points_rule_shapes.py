@@ -94,6 +94,12 @@ class BrandQuery(Taken):
     brand: RowId
 
 
+class GrowthWord(Taken):
+    """What a brand calls growth."""
+
+    word: Annotated[Text, Field(min_length=1, max_length=8)]
+
+
 class RuleTerms(Taken):
     """What a rule is to say. `settings` are those of its kind."""
 

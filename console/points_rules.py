@@ -9,6 +9,7 @@ from console.points_rule_shapes import (
     AwardList,
     AwardQuery,
     BrandQuery,
+    GrowthWord,
     NewPointsRule,
     PointsRule,
     PointsRuleCard,
@@ -24,6 +25,7 @@ from console.points_rule_shapes import (
 )
 from console.surface import SURFACE, Call
 from scrm import db
+from scrm.accounts import service as accounts
 from scrm.accounts.queries import growth_word
 from scrm.errors import Conflict, Invalid, NotFound
 from scrm.members import names, profiles
@@ -67,6 +69,22 @@ async def points_rule_kinds(call: Call) -> PointsRuleKinds:
             for kind in plans.every()
         ]
     )
+
+
+@SURFACE.put("/brands/{brand_id}/growth-word", permission=EDIT, errors=[NotFound, Invalid])
+async def name_growth(call: Call, brand_id: int, body: GrowthWord) -> GrowthWord:
+    """设置品牌怎么称呼成长值."""
+    brand_id, word = call.brand(brand_id), body.word.strip()
+
+    async def change() -> str:
+        return await accounts.name_growth(brand_id=brand_id, word=word)
+
+    def line(before: str) -> Entry | None:
+        said = {"before": {"growth_word": before}, "after": {"growth_word": word}}
+        return None if before == word else Entry("points_rule.word", f"brand:{brand_id}", "", brand_id, **said)
+
+    await audit.along(call.actor, change, line, call.now)
+    return GrowthWord(word=word)
 
 
 @SURFACE.post("/points-rules", permission=EDIT, status=201, errors=[NotFound, Invalid])

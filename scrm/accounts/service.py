@@ -151,6 +151,22 @@ async def change(
     return before, after
 
 
+@command
+async def name_growth(tx: Transaction, *, brand_id: int, word: str) -> str:
+    """Set what a brand calls growth 成长值, everywhere people read it; returns the word before.
+
+    Raises NotFound for a brand that there is not, Invalid naming the field `word` unless it has 1 to 8 characters.
+    """
+    if not is_name(word, 8):
+        raise Invalid("名称长度为 1 到 8 个字符，不含控制字符", field="word")
+    raw = tx.connection
+    before: str | None = await raw.fetchval("SELECT growth_word FROM brand WHERE id = $1 FOR NO KEY UPDATE", brand_id)
+    if before is None:
+        raise NotFound("没有这个品牌")
+    await raw.execute("UPDATE brand SET growth_word = $2 WHERE id = $1", brand_id, word)
+    return before
+
+
 async def every(sealer: Sealer) -> list[AccountView]:
     """Return all accounts, secrets opened. Raises UnsealError when FENSI_SECRET_KEY is not the one they had."""
     return [_view(account, sealer) for account in await Account.all().order_by("id")]

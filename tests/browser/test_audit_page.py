@@ -114,6 +114,7 @@ LINES: list[tuple[str, Values, Values, list[str]]] = [
         ],
     ),
     ("points_rule.added", None, {"points": 3, "settings": {}}, ["积分为 3"]),
+    ("points_rule.word", {"growth_word": "成长值"}, {"growth_word": "经验"}, ["“成长值”改称“经验”"]),
     (
         "points_rule.added",
         None,

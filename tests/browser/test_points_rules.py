@@ -27,6 +27,18 @@ async def test_a_rule_is_tried_made_changed_and_explained(desk: Desk) -> None:  
     await expect(table).to_contain_text("发帖得 3 积分、3 经验；每人每天最多 15 积分、15 经验")
     await expect(table).not_to_contain_text("成长值")
 
+    await page.locator("[data-test=growth-word]").click()
+    asked = page.get_by_role("dialog", name="成长值的叫法")
+    await expect(asked.locator("input")).to_have_value("经验")
+    await asked.locator("input").fill("一二三四五六七八九")
+    await asked.get_by_role("button", name="保存").click()
+    await expect(asked).to_contain_text("请填写 1 到 8 个字")
+    await asked.locator("input").fill("茶气")
+    await asked.get_by_role("button", name="保存").click()
+    await expect(table).to_contain_text("发帖得 3 积分、3 茶气；每人每天最多 15 积分、15 茶气")
+    await expect(table.locator("thead")).to_contain_text("茶气")
+    await expect(table).not_to_contain_text("经验")
+
     await page.get_by_role("button", name="新建规则").click()
     form = page.get_by_role("dialog")
     await form.locator(".el-select").nth(1).click()

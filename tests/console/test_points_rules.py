@@ -292,3 +292,33 @@ async def test_every_kind_can_be_made_as_it_is_offered(office: Office) -> None:
             tried = (await who.post("/points-rules/try", {"brand_id": brand, **given})).body["items"]
             # An order of 100 元 is ten units, of which the cap leaves eight.
             assert tried[0]["given"] == (8 if kind["name"] == "purchase" else 3), given
+
+
+async def test_a_brand_says_what_it_calls_growth(office: Office) -> None:
+    who, (brand, other) = await office.signed_in("operator", office.brands[:1]), office.brands
+    await added(who, office)
+
+    async def named(word: str, brand: int = brand) -> tuple[int, str | None]:
+        answer = await who.call("PUT", f"/brands/{brand}/growth-word", {"word": word})
+        return answer.status, answer.body.get("word") or answer.body.get("field")
+
+    assert await named(" 茶气 ") == (200, "茶气")
+    assert await named("茶气") == (200, "茶气")
+    assert await named("一二三四五六七八") == (200, "一二三四五六七八")
+    assert [await named(wrong) for wrong in ("", "  ", "一二三四五六七八九")] == [(422, "word")] * 3
+    assert await named("经验", other) == (404, None)
+    (rule,) = (await who.get(f"/points-rules?brand={brand}")).body["items"]
+    assert rule["current"]["told"].startswith("分享帖子得 3 积分、2 一二三四五六七八；")
+    assert [one["growth_word"] for one in (await who.get("/me")).body["brands"]] == ["一二三四五六七八"]
+    assert [
+        tuple(row.values())
+        for row in await office.rows(
+            "SELECT brand_id, before ->> 'growth_word', after ->> 'growth_word' FROM audit"
+            " WHERE action = 'points_rule.word' ORDER BY id"
+        )
+    ] == [(brand, "成长值", "茶气"), (brand, "茶气", "一二三四五六七八")]
+    agent = await office.signed_in("agent")
+    refused = await agent.call("PUT", f"/brands/{brand}/growth-word", {"word": "经验"})
+    assert refused.status == 403
+    boss = await office.signed_in()
+    assert (await boss.call("PUT", "/brands/999999/growth-word", {"word": "经验"})).said == (404, "not_found")

@@ -13,6 +13,7 @@ from kit.ids import key_of
 from scrm.db import database, fetch, transaction
 from scrm.jobs import enqueue
 from scrm.migrate import ensure_months, migrate, pending
+from scrm.points import rulebook
 from tests.conftest import START
 from tests.factories import TEXT, happens, make_account, make_fan, make_follower, value
 
@@ -135,6 +136,18 @@ async def test_who_was_never_asked_about_is_asked_about_after_the_migration(db: 
     assert due == sorted([stranger.id, given_up.id])
     assert {erased.id, asked.id, visitor.id}.isdisjoint(due)
     assert [row["entrypoint"] for row in await fetch("SELECT entrypoint FROM pgqueuer")] == ["another"]
+
+
+async def test_brands_that_were_there_keep_their_word_after_the_migration(db: TortoiseContext) -> None:
+    migration = import_module("migrations.0021_growth_word_and_rule_records")
+    for name, preset in [("帖", "a039"), ("茶", "qingyu"), ("空", None)]:
+        brand = await value("INSERT INTO brand (name, created_at) VALUES ($1, $2) RETURNING id", name, START)
+        if preset is not None:
+            await rulebook.install_preset(brand, preset, START)
+    await fetch("UPDATE brand SET growth_word = '成长值'")
+    await fetch(migration.WORD_OF_A039)
+    words = {row["name"]: row["growth_word"] for row in await fetch("SELECT name, growth_word FROM brand")}
+    assert (words["帖"], words["茶"], words["空"]) == ("经验", "成长值", "成长值")
 
 
 async def test_a_missing_database_says_so(server_url: str) -> None:
