@@ -134,6 +134,7 @@ const NAMES: Record<string, string> = {
   level: '等级要求', on_sale_from: '开始兑换', on_sale_until: '停止兑换', picture: '图片', gift_kind: '类型', stock: '库存',
   company: '快递公司', number: '快递单号',
 }
+const MOMENTS = new Set(['effective_from', 'effective_until', 'on_sale_from', 'on_sale_until'])
 const CALENDARS = { natural: '自然日', working: '工作日' }
 const WORDS: Record<string, Record<string, string>> = {
   mode: { plain: '明文模式', compatible: '兼容模式', safe: '安全模式' },
@@ -165,7 +166,7 @@ function text(name: string, value: unknown): string {
   if (name === 'brands' && typeof value === 'number') return brandName(value)
   if (name === 'permissions') return PERMISSIONS[String(value)] ?? String(value)
   if (name === 'match') return MATCHES[value as keyof typeof MATCHES]?.text ?? String(value)
-  if (name === 'effective_from' || name === 'effective_until') return ` ${fullTime(String(value))} `
+  if (MOMENTS.has(name)) return ` ${fullTime(String(value))} `
   if (name === 'fen_per_unit') return ` ${Number(value) / 100} `
   if (name === 'version' || name === 'published') return `第 ${value} 版`
   if (typeof value === 'object') return Object.entries(value).map(([key, one]) => `${NAMES[key] ?? key} ${text(key, one)}`).join('，')
