@@ -1,5 +1,6 @@
 """Answers that were stored when no request could carry them any more: a repetition takes them, or the door out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -205,11 +206,12 @@ async def test_what_cannot_be_sent_is_owed_still_and_keeps_nobody_from_theirs(
     account = await house.account()
     rules = quick(快=TextReply("快答"))
     dying, worker = await house.server(rules, budget=BRIEF), await house.server(rules)
-    await follow(account, worker)
-    pushes = [account.text("oFan", "快"), account.text("oFan", "快")]
-    for push in pushes:
-        async with stalled():
-            assert (await push.to(dying)).status == 503
+    for openid in ("oFan", "oMei"):
+        await follow(account, worker, openid)
+    # At once, for a process that lives sends each after a second.
+    pushes = [account.text(openid, "快") for openid in ("oFan", "oMei")]
+    async with stalled():
+        assert [answer.status for answer in await asyncio.gather(*(push.to(dying) for push in pushes))] == [503, 503]
 
     async def owed() -> list[UUID]:
         return [row["push_key"] for row in await house.rows("SELECT push_key FROM owed_answer ORDER BY due_at")]
