@@ -4,9 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from console.points_rule_shapes import Later
 from console.surface import BrandPage
-from web.shapes import Moment, Page, RowId, Shown, Taken, Text
+from web.shapes import Instant, Moment, Page, RowId, Shown, Taken, Text
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Kind = Literal["physical", "virtual"]
@@ -62,8 +61,8 @@ class GiftTermsBody(Taken):
     price: Count
     per_person: Count | None = None
     level: Annotated[Text, Field(max_length=32)] | None = None
-    on_sale_from: Later | None = None
-    on_sale_until: Later | None = None
+    on_sale_from: Instant | None = None
+    on_sale_until: Instant | None = None
     picture: Annotated[Text, Field(max_length=255)] = ""
 
 
@@ -147,7 +146,7 @@ class ToShipQuery(Taken):
 
 
 class ParcelAddress(Shown):
-    """Where a parcel goes; masked unless the caller may see members' names and numbers."""
+    """Where a parcel goes; masked unless the caller has `mall.parcels`."""
 
     name: str
     phone: str
@@ -156,14 +155,14 @@ class ParcelAddress(Shown):
 
 
 class MallRedemption(BaseModel):
-    """A redemption; `member_id` is the person, `nickname` for whoever may see members."""
+    """A redemption; `member_id` is the person, `nickname` what the caller may call them."""
 
     id: int
     gift_id: int
     gift: str
     kind: Kind
     member_id: int
-    nickname: str | None
+    nickname: str
     points: int
     state: State
     shipping_company: str

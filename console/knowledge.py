@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from console.surface import SURFACE, Call
 from scrm.assistant import knowledge, queries
@@ -15,7 +15,7 @@ from scrm.errors import Conflict, Invalid, NotFound
 from scrm.staff import audit
 from scrm.staff import queries as staff
 from scrm.staff.audit import Entry
-from web.shapes import Moment, Page, RowId, Taken, Text
+from web.shapes import Instant, Moment, Page, RowId, Taken, Text
 
 READ, EDIT = "knowledge.read", "knowledge.edit"
 # An article of 50,000 characters, each of them three bytes or an escape.
@@ -66,8 +66,8 @@ class Said(Taken):
         list[Annotated[Text, Field(min_length=1, max_length=ALTERNATIVE)]], Field(max_length=MOST_ALTERNATIVES)
     ] = Field(default_factory=list)
     category: Annotated[Text, Field(max_length=CATEGORY)] = ""
-    valid_from: AwareDatetime | None = None
-    valid_until: AwareDatetime | None = None
+    valid_from: Instant | None = None
+    valid_until: Instant | None = None
 
 
 class NewEntry(Said):

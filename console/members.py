@@ -1,5 +1,6 @@
 """The members list: filters, columns, how many there are, and what can be chosen."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -8,6 +9,7 @@ from pydantic import Field
 
 from console.surface import SURFACE, Call
 from kit.clock import midnight
+from scrm.members import names, profiles
 from scrm.members.profiles import Profile
 from scrm.people import listing
 from scrm.people.listing import PersonRow
@@ -214,3 +216,11 @@ def seen(call: Call, profile: Profile) -> Profile:
     if call.me.may(CLEAR):
         return profile
     return replace(profile, name=profile.masked_name, phone=profile.masked_phone)
+
+
+async def called(call: Call, people: Mapping[int, bool]) -> dict[int, str]:
+    """Return what this caller may call people, by member number; `people` says of each whether they were erased."""
+    if not call.me.may(READ):
+        return {member_id: names.numbered(member_id) for member_id in people}
+    known = await profiles.of_many(call.parts.sealer, sorted(people))
+    return {member_id: names.called(known[member_id], member_id, erased=erased) for member_id, erased in people.items()}

@@ -1,18 +1,15 @@
 """What the page of point rules is shown and sends: rules, versions, trials, and what rules did."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from console.surface import BrandPage
 from scrm.points import rule_trial
-from web.shapes import Moment, RowId, Shown, Taken, Text
+from web.shapes import Instant, Moment, RowId, Shown, Taken, Text
 
 Frequency = Literal["each", "daily", "once_daily", "once"]
 Cap = Annotated[int, Field(ge=0, le=1_000_000_000)] | None
-# Within these every time zone has it.
-Later = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2999, 1, 1, tzinfo=UTC))]
 
 
 class PointsRuleVersion(Shown):
@@ -122,8 +119,8 @@ class RuleTerms(Taken):
 class TermsFromThen(RuleTerms):
     """A version, in force from `since` (null: at once) until `until` (null: until another takes its place)."""
 
-    since: Later | None = None
-    until: Later | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 class NewPointsRule(TermsFromThen):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from console.members import READ
+from console.members import called
 from console.points_rule_shapes import (
     AwardLine,
     AwardList,
@@ -28,7 +28,6 @@ from scrm import db
 from scrm.accounts import service as accounts
 from scrm.accounts.queries import growth_word
 from scrm.errors import Conflict, Invalid, NotFound
-from scrm.members import names, profiles
 from scrm.points import explanations, plans, rule_editing, rule_trial, rulebook
 from scrm.points.happenings import TITLES
 from scrm.points.plans import FREQUENCIES, Rule
@@ -136,16 +135,10 @@ async def points_rule_awards(call: Call, query: AwardQuery) -> AwardList:
             limit=query.limit + 1,
         )
     shown = found[: query.limit]
-    members = {one.member_id for one in shown} if call.me.may(READ) else set[int]()
-    known = await profiles.of_many(call.parts.sealer, sorted(members))
+    nicknames = await called(call, {one.member_id: one.erased for one in shown})
+    own = [name for name in AwardLine.model_fields if name != "nickname"]
     items = [
-        AwardLine(
-            **{name: getattr(one, name) for name in AwardLine.model_fields if name != "nickname"},
-            nickname=names.called(known[one.member_id], one.member_id, erased=one.erased)
-            if one.member_id in known
-            else names.numbered(one.member_id),
-        )
-        for one in shown
+        AwardLine(**{name: getattr(one, name) for name in own}, nickname=nicknames[one.member_id]) for one in shown
     ]
     return AwardList(items=items, next=shown[-1].id if len(found) > len(shown) else None)
 

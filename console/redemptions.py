@@ -12,7 +12,7 @@ from console.gift_shapes import (
     ToShipQuery,
 )
 from console.gifts import MANAGE
-from console.members import CLEAR, READ
+from console.members import called
 from console.surface import SURFACE, Call
 from kit import csv_text
 from kit.clock import SHANGHAI
@@ -20,10 +20,11 @@ from scrm.errors import Conflict, Invalid, NotFound
 from scrm.gifts import listing, service
 from scrm.gifts.addresses import masked, opened
 from scrm.gifts.listing import Ordered
-from scrm.members import profiles
 from scrm.staff import audit
 from scrm.staff.audit import Entry
 from web.downloads import Download
+
+PARCELS = "mall.parcels"
 
 
 @SURFACE.get("/redemptions", permission=MANAGE, errors=[NotFound])
@@ -46,7 +47,7 @@ async def to_ship(call: Call, query: ToShipQuery) -> Download:
     """导出待发货（CSV），等得最久的在前."""
     brand_id = call.brand(query.brand)
     name = "" if query.gift is None else f"gift:{query.gift}"
-    after = {"rows": await listing.waiting(brand_id, query.gift), "clear": call.me.may(CLEAR)}
+    after = {"rows": await listing.waiting(brand_id, query.gift), "clear": call.me.may(PARCELS)}
     entry = Entry("redemptions.exported", name or "redemptions", "待发货", brand_id, after=after)
     await audit.write(call.actor, entry, call.now)
     day = call.now.astimezone(SHANGHAI)
@@ -69,6 +70,24 @@ async def ship_redemption(call: Call, redemption_id: int, body: Shipping) -> Mal
         after = {"company": body.company, "number": f"****{body.number[-4:]}"}
         entry = Entry("redemption.shipped", f"redemption:{one.id}", one.gift, one.brand_id, after=after)
         return entry if changed else None
+
+    await audit.along(call.actor, change, line, call.now)
+    return await _shown(call, redemption_id)
+
+
+@SURFACE.put("/redemptions/{redemption_id}/arrival", permission=MANAGE, errors=[NotFound, Conflict])
+async def parcel_arrived(call: Call, redemption_id: int) -> MallRedemption:
+    """确认送达：会员收到了而没有自己确认.
+
+    409 `wrong_state`: it was not sent yet, or was cancelled.
+    """
+    one = await _known(call, redemption_id)
+
+    async def change() -> bool:
+        return await service.complete(redemption_id=redemption_id, now=call.now)
+
+    def line(changed: bool) -> Entry | None:
+        return Entry("redemption.completed", f"redemption:{one.id}", one.gift, one.brand_id) if changed else None
 
     await audit.along(call.actor, change, line, call.now)
     return await _shown(call, redemption_id)
@@ -109,11 +128,11 @@ def _cells(call: Call, one: Ordered) -> list[object]:
 
 
 def _address(call: Call, one: Ordered) -> ParcelAddress | None:
-    """Return where a parcel goes, in clear only to whoever may see members' names and numbers."""
+    """Return where a parcel goes, in clear only to whoever sends parcels."""
     if one.address_sealed is None:
         return None
     return ParcelAddress.model_validate(
-        (opened if call.me.may(CLEAR) else masked)(call.parts.sealer, one.address_sealed)
+        (opened if call.me.may(PARCELS) else masked)(call.parts.sealer, one.address_sealed)
     )
 
 
@@ -130,16 +149,12 @@ async def _shown(call: Call, redemption_id: int) -> MallRedemption:
 
 
 async def _items(call: Call, found: Sequence[Ordered]) -> list[MallRedemption]:
-    members = {one.member_id for one in found} if call.me.may(READ) else set[int]()
-    known = await profiles.of_many(call.parts.sealer, sorted(members))
+    nicknames = await called(call, {one.member_id: one.erased for one in found})
     own = set(MallRedemption.model_fields) - {"nickname", "address"}
     return [
         MallRedemption.model_validate(
             {name: getattr(one, name) for name in own}
-            | {
-                "nickname": known[one.member_id].nickname if one.member_id in known else None,
-                "address": _address(call, one),
-            }
+            | {"nickname": nicknames[one.member_id], "address": _address(call, one)}
         )
         for one in found
     ]

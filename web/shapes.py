@@ -5,7 +5,16 @@ import unicodedata
 from datetime import UTC, date, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 
 class Taken(BaseModel):
@@ -45,8 +54,11 @@ def _written_day(value: object) -> object:
 Text = Annotated[str, AfterValidator(_clean)]
 # Several lines of it.
 Lines = Annotated[str, AfterValidator(_clean_lines)]
-# Within these every time zone has it.
+# Within these bounds every time zone has it.
 Day = Annotated[date, BeforeValidator(_written_day), Field(ge=date(1900, 1, 1), le=date(2999, 12, 31))]
+# A moment that somebody sends, with its time zone.
+Instant = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2999, 1, 1, tzinfo=UTC))]
+# A moment that somebody is shown.
 Moment = Annotated[
     datetime,
     PlainSerializer(_to_the_second, return_type=str),

@@ -64,7 +64,7 @@ async def gift(gift_id: int) -> GiftCard:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """A redemption as staff see it; `member_id` is the person, the address is still sealed."""
+    """A redemption as staff see it; `member_id` is the person, `erased` whether they left; the address is sealed."""
 
     id: int
     brand_id: int
@@ -72,6 +72,7 @@ class Ordered:
     gift: str
     kind: str
     member_id: int
+    erased: bool
     points: int
     state: str
     shipping_company: str
@@ -85,9 +86,9 @@ class Ordered:
 
 
 _ORDERED = """
-SELECT r.id, g.brand_id, r.gift_id, g.name AS gift, g.kind, coalesce(m.merged_into_id, m.id) AS member_id, r.points,
-       r.state, r.shipping_company, r.shipping_number, r.placed_at, r.shipped_at, r.completed_at, r.cancelled_at,
-       r.cancel_reason, r.address_sealed
+SELECT r.id, g.brand_id, r.gift_id, g.name AS gift, g.kind, coalesce(m.merged_into_id, m.id) AS member_id,
+       m.erased_at IS NOT NULL AS erased, r.points, r.state, r.shipping_company, r.shipping_number, r.placed_at,
+       r.shipped_at, r.completed_at, r.cancelled_at, r.cancel_reason, r.address_sealed
 FROM redemption r JOIN gift g ON g.id = r.gift_id JOIN member m ON m.id = r.member_id
 """
 _STATES = {

@@ -33,6 +33,7 @@ PERMISSIONS = (
     Permission("points.adjust", "人工调整积分", "会员"),
     Permission("points.rules", "设置积分规则", "运营"),
     Permission("mall.manage", "管理积分商城与发货", "运营"),
+    Permission("mall.parcels", "查看完整收货地址", "运营"),
     Permission("rules.edit", "编辑自动回复与规则", "运营"),
     Permission("reports.read", "查看报表", "运营"),
     Permission("accounts.read", "查看公众号与小程序", "设置"),
@@ -71,7 +72,7 @@ BUILT_IN = {
             "运营",
             frozenset(
                 {"knowledge.read", "knowledge.edit", "members.read", "members.edit", "members.export"}
-                | {"points.rules", "mall.manage", "rules.edit", "reports.read", "accounts.read"}
+                | {"points.rules", "mall.manage", "mall.parcels", "rules.edit", "reports.read", "accounts.read"}
             ),
         ),
         BuiltIn("viewer", "只读", frozenset({"knowledge.read", "members.read", "reports.read", "accounts.read"})),

@@ -285,11 +285,21 @@ async def test_redemptions_are_found_sent_and_taken_back(office: Office) -> None
         "nickname": "安娜",
         "points": 20,
         "state": "placed",
-        "address": {"name": "张**", "phone": "138****5678", "region": "浙江省杭州市上城区", "detail": "湖滨***"},
+        "address": {
+            "name": "张小明",
+            "phone": "13812345678",
+            "region": "浙江省杭州市上城区",
+            "detail": "湖滨路88号2单元",
+        },
     }
     alone = await office.signed_in(permissions=["mall.manage"])
     hidden = (await alone.get(f"/redemptions?brand={brand}")).body["items"]
-    assert [each["nickname"] for each in hidden] == [None] * 3
+    assert [each["nickname"] for each in hidden] == [f"会员 {each['member_id']}" for each in hidden]
+    assert [each["nickname"] for each in (await who.get(f"/redemptions?brand={brand}")).body["items"]] == [
+        f"会员 {bo.member_id}",
+        f"会员 {bo.member_id}",
+        "安娜",
+    ]
 
     path = f"/redemptions/{one}"
     sent = await who.call("PUT", f"{path}/shipping", {"company": "顺丰", "number": "SF100"})
@@ -314,16 +324,27 @@ async def test_redemptions_are_found_sent_and_taken_back(office: Office) -> None
     )
     assert await found("&show=to_ship") == []
     assert (await found("&show=shipped"), await found("&show=cancelled")) == ([one], [two])
+    there = await who.call("PUT", f"{path}/arrival", {})
+    assert (there.status, there.body["state"]) == (200, "completed")
+    assert (await who.call("PUT", f"{path}/arrival", {})).body == there.body
+    assert (await who.call("PUT", f"/redemptions/{two}/arrival", {})).said == (409, "wrong_state")
+    assert await found("&show=completed") == [one]
     rows = await office.rows("SELECT after FROM audit WHERE action = 'redemption.shipped' ORDER BY id")
     assert [row["after"] for row in rows] == [
         '{"number": "****F100", "company": "顺丰"}',
         '{"number": "****F101", "company": "顺丰"}',
     ]
-    assert (await lines(office))[4:] == ["redemption.shipped", "redemption.shipped", "redemption.cancelled"]
+    assert (await lines(office))[4:] == [
+        "redemption.shipped",
+        "redemption.shipped",
+        "redemption.cancelled",
+        "redemption.completed",
+    ]
 
 
 async def test_what_is_to_be_sent_leaves_as_a_file(office: Office) -> None:
-    boss, who, (brand, _) = await office.signed_in(), await office.signed_in("operator"), office.brands
+    boss, (brand, _) = await office.signed_in("operator"), office.brands
+    who = await office.signed_in(permissions=["mall.manage"])
     plate, cup = await added(boss, brand), await added(boss, brand, name="=茶杯")
     account = await account_of(brand)
     fan, odd = await make_fan(account), await make_fan(account)
@@ -372,6 +393,7 @@ async def test_another_brands_gifts_do_not_exist(office: Office) -> None:
         await who.get(f"/redemptions?brand={ours}"),
         await who.get(f"/redemptions/to-ship?brand={ours}"),
         await who.call("PUT", f"{one}/shipping", {"company": "顺丰", "number": "1"}),
+        await who.call("PUT", f"{one}/arrival", {}),
         await who.post(f"{one}/cancel", {"reason": "缺货"}),
         # And a brand that there is not.
         await boss.post("/gifts", {"brand_id": 999_999, **PLATE}),
