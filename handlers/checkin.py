@@ -43,6 +43,8 @@ async def check_in(context: Context) -> Answer:
     lines = [f"{'' if today else day}签到成功！🎉" if done.fresh else f"{day}已经签到过啦～"]
     if done.earned:
         lines.append(_amounts(done.earned, names))
+    if done.level is not None:
+        lines.append(f"恭喜升级为{done.level}！")
     lines.append(f"已连续签到 {done.streak} 天")
     lines.append("，".join(f"当前{names[asset]} {done.held[asset]}" for asset in ASSETS))
     if done.next_reward:

@@ -21,11 +21,15 @@ class RewardView(BaseModel):
 
 
 class CheckedIn(BaseModel):
-    """What checking in came to. `fresh` is false when today had been checked in before, by whatever way."""
+    """What checking in came to. `fresh` is false when today had been checked in before, by whatever way.
+
+    `level` is the one that it has reached, null when none.
+    """
 
     day: date
     fresh: bool
     earned: list[RewardView]
+    level: str | None
     streak: int
     next_reward: list[RewardView]
     points: int
@@ -79,6 +83,7 @@ async def check_in(call: Call) -> CheckedIn:
         day=done.day,
         fresh=done.fresh,
         earned=_rewards(done.earned),
+        level=done.level,
         streak=done.streak,
         next_reward=_rewards(done.next_reward),
         points=done.held["points"],

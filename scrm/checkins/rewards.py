@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from scrm.db import Connection
-from scrm.points import happenings, ledger, rulebook
+from scrm.points import happenings, ledger, levels, rulebook
 
 # Registered with the rules as its consequence (scrm.points.happenings).
 EVENT = "checkin.done"
@@ -40,6 +40,18 @@ async def earned(raw: Connection, event_key: UUID) -> list[Reward]:
 async def held(raw: Connection, member_id: int, now: datetime) -> dict[str, int]:
     """Return what the person has now of points and growth, less what they owe."""
     return {asset: (await ledger.holding(raw, member_id, asset, now)).spendable for asset in ASSETS}
+
+
+async def level_reached(raw: Connection, member_id: int, account_id: int, rewards: Sequence[Reward]) -> str | None:
+    """Return the level of the account's brand to which these rewards, booked just now, lifted the person, or None."""
+    grown = sum(reward.amount for reward in rewards if reward.asset == ledger.GROWTH)
+    brand_id = await raw.fetchval("SELECT brand_id FROM account WHERE id = $1", account_id)
+    scheme = await levels.of_brand(raw, brand_id) if grown else []
+    if not scheme:
+        return None
+    (growth,) = (await levels.growth_of(raw, [member_id])).values()
+    now = levels.standing(growth, scheme).level
+    return now.name if levels.standing(growth - grown, scheme).level != now else None
 
 
 async def expected(raw: Connection, account_id: int, moment: datetime) -> Sequence[Reward]:

@@ -13,7 +13,7 @@ from kit.clock import natural_day
 from kit.ids import key_of
 from scrm.checkins import doubles  # noqa: F401  # importing it is what makes it listen to merges and splits
 from scrm.checkins.queries import DONE, MADE_UP, cards, day_of, running_streak, streak_to
-from scrm.checkins.rewards import EVENT, Reward, earned, expected, held
+from scrm.checkins.rewards import EVENT, Reward, earned, expected, held, level_reached
 from scrm.db import Connection, Transaction, command
 from scrm.errors import Conflict, Invalid
 from scrm.events import kinds
@@ -32,6 +32,7 @@ class CheckedIn:
     day: date
     fresh: bool
     earned: Sequence[Reward]
+    level: str | None  # the name of the one that this has reached
     streak: int
     next_reward: Sequence[Reward]
     held: Mapping[str, int]  # what the person has now, by asset
@@ -75,10 +76,12 @@ async def check_in(
             fan_id=fan_id,
             payload={"day": day.isoformat(), "streak": streak},
         )
+    got = await earned(raw, key) if fresh else ()
     return CheckedIn(
         day=day,
         fresh=fresh,
-        earned=await earned(raw, key) if fresh else (),
+        earned=got,
+        level=await level_reached(raw, member_id, account_id, got),
         streak=await running_streak(raw, homes, max(day, natural_day(now))),
         next_reward=await expected(raw, account_id, now + ONE_DAY),
         held=await held(raw, member_id, now),

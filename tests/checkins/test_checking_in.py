@@ -1,6 +1,6 @@
 """Checking in: once a day whatever the channel, the streak, the calendar, make-up cards."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +11,7 @@ from scrm.checkins import queries, service
 from scrm.checkins.rewards import Reward
 from scrm.db import Transaction, fetch, transaction
 from scrm.errors import DomainError, Invalid
+from scrm.points import levels
 from scrm.points.ledger import GROWTH, POINTS
 from tests.checkins.club import DAY, TODAY, Club, check_in, clock, has, make_up, open_club
 from tests.conftest import START
@@ -39,6 +40,15 @@ class TestOncePerDay:
         (line,) = await fetch("SELECT * FROM ledger_entry WHERE asset = 'points'")
         assert (line["amount"], line["description"], line["platform"]) == (1, "每日签到", "公众号")
         assert line["event_key"] == rows[0]["key"]
+
+    async def test_a_level_that_it_reaches_is_told_once(self, club: Club) -> None:
+        given = [{"name": name, "threshold": 4 * n} for n, name in enumerate(("新芽", "嫩叶", "银叶"))]
+        await levels.define(brand_id=club.brand_id, given=given)
+        official, mini = await club.person()
+        days = [START + n * DAY for n in range(4)]
+        told = [(await check_in(official, day)).level for day in days]
+        assert (told, await has(mini, days[-1])) == ([None, "嫩叶", "银叶", None], (4, 12))
+        assert (await check_in(mini, days[1] + timedelta(minutes=1), days[-1])).level is None
 
     async def test_the_day_ends_at_midnight_in_shanghai(self, club: Club) -> None:
         fan, _ = await club.person()

@@ -20,6 +20,7 @@ from kit.seal import Sealer
 from scrm import db
 from scrm.accounts import service as accounts
 from scrm.checkins.service import set_policy
+from scrm.points import levels
 from scrm.points.rulebook import install_preset
 from scrm.replies.rules import RuleBook
 from simulator.fan import ScriptedFan
@@ -77,6 +78,18 @@ async def test_the_word_the_menu_and_a_second_time(club: Scene, fan: ScriptedFan
     assert await heard(fan.click(at, "CHECKIN")) == again
     days = "SELECT day FROM checkin c JOIN fan f ON f.id = c.fan_id WHERE f.openid = $1"
     assert await club.house.rows(days, fan.openid(at)) == [{"day": date(2026, 3, 9)}]
+
+
+async def test_a_level_is_told(club: Scene, fan: ScriptedFan, clock: ManualClock) -> None:
+    await levels.define(
+        brand_id=await brand_of(club), given=[{"name": "新芽", "threshold": 0}, {"name": "嫩叶", "threshold": 3}]
+    )
+    try:
+        await fan.follow(club.at_wechat)
+        said = await heard(fan.text(club.at_wechat, "签到"))
+        assert said == WORDS.replace("成长值 +3\n已", "成长值 +3\n恭喜升级为嫩叶！\n已")
+    finally:
+        await db.fetch("DELETE FROM level")  # the tests here share their brand
 
 
 async def test_the_calendar_and_a_mended_day(club: Scene, fan: ScriptedFan, clock: ManualClock) -> None:

@@ -7,8 +7,6 @@ import type { CheckedIn } from './members-api'
 
 export function useCheckIn(mini: Mini, after: () => Promise<unknown>) {
   const done = ref<CheckedIn | null>(null)
-  /** The level that this check-in reached, if it did. */
-  const reached = ref('')
   const busy = ref(false)
   const intent = new Intent()
 
@@ -16,11 +14,8 @@ export function useCheckIn(mini: Mini, after: () => Promise<unknown>) {
     if (busy.value) return
     busy.value = true
     try {
-      const before = mini.state.me?.level
       const answer = await mini.client.write<CheckedIn>('POST', '/checkin', undefined, intent)
-      const [me] = await Promise.all([mini.readMe().catch(() => null), after()])
-      const risen = before && me?.level && me.level.rank > before.rank
-      reached.value = risen ? me.level!.name : ''
+      await Promise.all([mini.readMe().catch(() => null), after()])
       done.value = answer
     } catch (error) {
       tell(sentence(error))
@@ -28,5 +23,5 @@ export function useCheckIn(mini: Mini, after: () => Promise<unknown>) {
       busy.value = false
     }
   }
-  return { done, reached, busy, checkIn }
+  return { done, busy, checkIn }
 }
