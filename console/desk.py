@@ -213,10 +213,11 @@ async def set_desk_seat(call: Call, brand_id: int, staff_id: int, body: SeatInpu
     await brand_of(call, brand_id)
     was = await rota.check_person(brand_id, staff_id, call.now)
     before = {"capacity": was.capacity, "skills": list(was.skills)} if was.seated else None
+    after = {"capacity": body.capacity, "skills": sorted(set(body.skills))}
     await along(
         call.actor,
         lambda: desk.set_seat(brand_id=brand_id, staff_id=staff_id, capacity=body.capacity, skills=body.skills),
-        lambda _: Entry("desk.seat", f"staff:{staff_id}", was.name, brand_id, before, body.model_dump()),
+        lambda _: Entry("desk.seat", f"staff:{staff_id}", was.name, brand_id, before, after),
         call.now,
     )
 

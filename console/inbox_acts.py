@@ -87,8 +87,8 @@ async def transfer(call: Call, conversation_id: int, body: TransferBody) -> None
     """转接给同事或技能组."""
     brand_id = await brand_of(call, conversation_id)
 
-    async def change() -> None:
-        await service.transfer(
+    async def change() -> bool:
+        return await service.transfer(
             conversation_id=conversation_id,
             brand_id=brand_id,
             staff_id=call.me.staff_id,
@@ -107,7 +107,7 @@ async def transfer(call: Call, conversation_id: int, body: TransferBody) -> None
         "to_skill": None if body.to_skill is None else titles.get(body.to_skill, body.to_skill),
     }
     entry = _entry("conversation.transferred", conversation_id, brand_id, after)
-    await audit.along(call.actor, change, lambda _: entry, call.now)
+    await audit.along(call.actor, change, lambda changed: entry if changed else None, call.now)
 
 
 @SURFACE.post("/inbox/{conversation_id}/return", permission=ANSWER, status=204, errors=ERRORS)
@@ -152,7 +152,7 @@ async def close(call: Call, conversation_id: int, body: CloseBody) -> Closed:
         )
 
     entry = _entry("conversation.closed", conversation_id, brand_id, {"summary": bool(body.summary)})
-    closed = await audit.along(call.actor, change, lambda _: entry, call.now)
+    closed = await audit.along(call.actor, change, lambda changed: entry if changed else None, call.now)
     return Closed(closed=closed)
 
 

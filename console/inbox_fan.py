@@ -176,7 +176,8 @@ async def put_tag(call: Call, conversation_id: int, body: TagBody) -> TagDone:
         )
         return TagDone(changed=changed, tag_id=tag_id)
 
-    return await audit.along(call.actor, change, lambda _: _tagged("tag.put", row, brand_id, body.name), call.now)
+    entry = _tagged("tag.put", row, brand_id, body.name)
+    return await audit.along(call.actor, change, lambda done: entry if done.changed else None, call.now)
 
 
 @SURFACE.delete("/inbox/{conversation_id}/tags/{tag_id}", permission=ANSWER, errors=ERRORS)
@@ -191,7 +192,8 @@ async def take_tag(call: Call, conversation_id: int, tag_id: int) -> TagDone:
         )
         return TagDone(changed=changed, tag_id=tag_id)
 
-    return await audit.along(call.actor, change, lambda _: _tagged("tag.taken", row, brand_id, called), call.now)
+    entry = _tagged("tag.taken", row, brand_id, called)
+    return await audit.along(call.actor, change, lambda done: entry if done.changed else None, call.now)
 
 
 def _tagged(action: str, row: InboxRow, brand_id: int, tag: str) -> Entry:

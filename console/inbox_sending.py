@@ -206,7 +206,7 @@ async def give_points(call: Call, conversation_id: int, body: GiftBody) -> Given
     entry = Entry(
         "points.given", f"conversation:{conversation_id}", f"会话 {conversation_id}", brand_id, after=body.model_dump()
     )
-    gift = await audit.along(call.actor, change, lambda _: entry, call.now)
+    gift = await audit.along(call.actor, change, lambda gift: entry if gift.given else None, call.now)
     title = "" if gift.told else await _why(call, conversation_id, gift.reason)
     return Given(given=gift.given, told=gift.told, title=title)
 

@@ -104,14 +104,15 @@ async def change_quick_reply(call: Call, quick_reply_id: int, body: QuickReplyBo
     """修改快捷回复."""
     brand_id, before = await _mine(call, quick_reply_id)
 
-    async def change() -> None:
-        await quick_replies.change(quick_reply_id=quick_reply_id, title=body.title, text=body.text)
+    async def change() -> tuple[str, str]:
+        return await quick_replies.change(quick_reply_id=quick_reply_id, title=body.title, text=body.text)
 
-    entry = Entry(
-        "quick_reply.changed", f"quick_reply:{quick_reply_id}", body.title, brand_id,
-        before={"text": before.text}, after={"text": body.text},
-    )  # fmt: skip
-    await audit.along(call.actor, change, lambda _: entry, call.now)
+    def entry(written: tuple[str, str]) -> Entry:
+        title, text = written
+        was, now = {"title": before.title, "text": before.text}, {"title": title, "text": text}
+        return Entry("quick_reply.changed", f"quick_reply:{quick_reply_id}", title, brand_id, was, now)
+
+    await audit.along(call.actor, change, entry, call.now)
 
 
 @SURFACE.delete("/quick-replies/{quick_reply_id}", permission=ANSWER, status=204, errors=ERRORS)

@@ -183,7 +183,7 @@ async def set_special_day(call: Call, brand_id: int, body: SpecialDayInput) -> N
     await along(
         call.actor,
         lambda: desk.set_special_day(brand_id=brand_id, day=body.day, kind=body.kind, note=body.note),
-        lambda _: entry("desk.day", brand_id, name, before, after),
+        lambda _: None if before == after else entry("desk.day", brand_id, name, before, after),
         call.now,
     )
 

@@ -137,11 +137,11 @@ async def archive_tag(call: Call, tag_id: int) -> None:
     """停用标签."""
     tag = await _mine(call, tag_id)
 
-    async def change() -> None:
-        await service.archive(brand_id=tag.brand_id, tag_id=tag_id, now=call.now)
+    async def change() -> bool:
+        return await service.archive(brand_id=tag.brand_id, tag_id=tag_id, now=call.now)
 
     entry = Entry("tag.archived", f"tag:{tag_id}", tag.name, tag.brand_id)
-    await audit.along(call.actor, change, lambda _: entry, call.now)
+    await audit.along(call.actor, change, lambda changed: entry if changed else None, call.now)
 
 
 @SURFACE.get("/tag-batches", permission=READ)
@@ -200,7 +200,7 @@ async def undo_batch(call: Call, batch_id: int) -> BatchItem:
         return await batches.undo(batch_id=batch_id, now=call.now)
 
     entry = Entry("tag.batch_undone", f"batch:{batch_id}", batch.tag, batch.brand_id, after={"changed": batch.changed})
-    await audit.along(call.actor, change, lambda _: entry, call.now)
+    await audit.along(call.actor, change, lambda changed: entry if changed else None, call.now)
     return BatchItem.model_validate(await batches.one(batch_id))
 
 

@@ -74,21 +74,25 @@ async def set_welcome(call: Call, body: WelcomeInput) -> WelcomeWritten:
     if body.channel_id is not None and body.channel_id not in {one.id for one in own}:
         raise NotFound("这个账号没有这个渠道", field="channel_id")
 
-    async def change() -> int:
-        return await service.set_welcome(
+    async def change() -> tuple[int, bool]:
+        before = await queries.welcomes(body.account_id)
+        written = await service.set_welcome(
             account_id=body.account_id,
             channel_id=body.channel_id,
             audience=body.audience,
             reply=body.reply.model_dump(),
             now=call.now,
         )
+        return written, await queries.welcome(written) not in before
 
-    def line(written: int) -> Entry:
+    def line(done: tuple[int, bool]) -> Entry | None:
+        written, changed = done
         where = _name(body.channel_id, own)
         told = {"audience": body.audience, "channel": where, "reply": body.reply.model_dump()}
-        return Entry("welcome.set", f"welcome:{written}", where, brand_id, after=told)
+        return Entry("welcome.set", f"welcome:{written}", where, brand_id, after=told) if changed else None
 
-    return WelcomeWritten(id=await audit.along(call.actor, change, line, call.now))
+    written, _ = await audit.along(call.actor, change, line, call.now)
+    return WelcomeWritten(id=written)
 
 
 @SURFACE.delete("/welcomes/{welcome_id}", permission=EDIT, status=204, errors=[NotFound])

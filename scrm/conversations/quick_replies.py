@@ -76,13 +76,14 @@ async def add(tx: Transaction, *, brand_id: int, staff_id: int | None, title: st
 
 
 @command
-async def change(tx: Transaction, *, quick_reply_id: int, title: str, text: str) -> None:
-    """Write a text anew. Raises NotFound, Invalid naming the field."""
+async def change(tx: Transaction, *, quick_reply_id: int, title: str, text: str) -> tuple[str, str]:
+    """Write a text anew, and return title and text as they are kept. Raises NotFound, Invalid naming the field."""
     title, text = _checked(title, text)
     if not await tx.connection.fetchval(
         "UPDATE quick_reply SET title = $2, text = $3 WHERE id = $1 RETURNING true", quick_reply_id, title, text
     ):
         raise NotFound("没有这条快捷回复")
+    return title, text
 
 
 @command

@@ -285,11 +285,11 @@ async def transfer(
     to_staff_id: int | None = None,
     to_skill: str | None = None,
     note: str = "",
-) -> None:
+) -> bool:
     """Pass a conversation on to somebody who is present, or to the queue of a skill ("" is the general one).
 
-    `key` is the request's: said again it changes nothing. Raises Conflict `not_owner`, `absent`, Invalid naming the
-    field, NotFound.
+    `key` is the request's: said again it changes nothing, and False is returned. Raises Conflict `not_owner`,
+    `absent`, Invalid naming the field, NotFound.
     """
     raw = tx.connection
     if (to_staff_id is None) == (to_skill is None):
@@ -297,7 +297,7 @@ async def transfer(
     row = await lock(raw, conversation_id, brand_id)
     key = key_of("transfer", conversation_id, key)
     if await raw.fetchval("SELECT EXISTS (SELECT FROM conversation_change WHERE key = $1)", key):
-        return
+        return False
     check_owner(row, staff_id)
     said = {"staff_id": staff_id, "text": note[:2000], "key": key}
     if to_staff_id is not None:
@@ -311,7 +311,7 @@ async def transfer(
             raise Conflict("对方不在线", code="absent")
         await give(raw, row, to_staff_id, now)
         await record(raw, row, "transferred", "staff", now, to_staff_id=to_staff_id, **said)  # type: ignore[arg-type]  # by name
-        return
+        return True
     skill = to_skill or ""
     if not await known_skill(raw, brand_id, skill):
         raise Invalid("没有这个技能组", field="to_skill")
@@ -321,6 +321,7 @@ async def transfer(
     )
     await record(raw, row, "transferred", "staff", now, skill=skill, **said)  # type: ignore[arg-type]  # same
     await assign(raw, brand_id, now, avoid={conversation_id: staff_id})
+    return True
 
 
 @command

@@ -54,7 +54,13 @@ def masked(value: Any, name: str = "") -> Any:
 
 
 async def record(raw: Connection, actor: Actor, entry: Entry, now: datetime) -> None:
-    """Write a line of the trail in the caller's transaction. Of two states only what differs is kept."""
+    """Write a line of the trail in the caller's transaction. Of two states only what differs is kept.
+
+    Where nothing differs nothing was changed, and there is no line.
+    """
+    # Before masking: two secrets look alike behind it.
+    if entry.before is not None and entry.before == entry.after:
+        return
     before, after = masked(entry.before), masked(entry.after)
     if before is not None and after is not None:
         same = {name for name in before if name in after and before[name] == after[name]}

@@ -62,16 +62,18 @@ async def rename(tx: Transaction, *, brand_id: int, tag_id: int, name: str, cate
 
 
 @command
-async def archive(tx: Transaction, *, brand_id: int, tag_id: int, now: datetime) -> None:
-    """Offer a tag no more; again changes nothing. Raises NotFound."""
-    done = await tx.connection.fetchval(
-        "UPDATE tag SET archived_at = coalesce(archived_at, $3) WHERE id = $1 AND brand_id = $2 RETURNING id",
-        tag_id,
-        brand_id,
-        now,
+async def archive(tx: Transaction, *, brand_id: int, tag_id: int, now: datetime) -> bool:
+    """Offer a tag no more; False when that was so already, and nothing changes then. Raises NotFound."""
+    raw = tx.connection
+    row = await raw.fetchrow(
+        "SELECT archived_at FROM tag WHERE id = $1 AND brand_id = $2 FOR NO KEY UPDATE", tag_id, brand_id
     )
-    if done is None:
+    if row is None:
         raise NotFound("没有这个标签", field="tag_id")
+    if row["archived_at"] is not None:
+        return False
+    await raw.execute("UPDATE tag SET archived_at = $2 WHERE id = $1", tag_id, now)
+    return True
 
 
 @command
