@@ -1,9 +1,11 @@
 """The outbox and accounts: one that is asked to slow down, disabled, or not served."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -140,6 +142,60 @@ async def test_messages_wait_for_a_wrong_secret_to_be_mended_and_go_on_by_themse
     assert [state for state, _, _ in await outbox()] == ["sent"] * 3
     assert connected.received() == [[{"text": "hello"}]] * 3
     assert await stuck(ALERTS, now=SystemClock().now()) == {}
+
+
+async def test_one_message_of_two_workers_probes_a_rested_account_and_the_others_follow_it(
+    db: TortoiseContext, database_url: str
+) -> None:
+    clock, state, tasks, observing = SystemClock(), MemoryState(), Tasks(), Observing()
+    house = await house_of(40, clock.now())
+    for fan in house.fans:
+        await house.say(fan, "hello", clock.now())
+    asked: list[float] = []
+    mended, answered = False, asyncio.Event()
+
+    async def token(_request: web.Request) -> web.Response:
+        return web.json_response({"access_token": "T", "expires_in": 7200})
+
+    async def send(_request: web.Request) -> web.Response:
+        asked.append(monotonic())
+        if not mended:
+            return web.json_response({"errcode": 40164, "errmsg": "not in whitelist"})
+        await answered.wait()
+        return web.json_response({"errcode": 0})
+
+    app = web.Application()
+    app.router.add_post("/cgi-bin/stable_token", token)
+    app.router.add_post("/cgi-bin/message/custom/send", send)
+
+    async with TestServer(app) as wechat, aiohttp.ClientSession() as http:
+        url = f"http://127.0.0.1:{wechat.port}"
+        workers = []
+        for _ in range(2):
+            clients = WeChatClients(http, state, clock=clock, tasks=tasks, base_url=url)
+            messenger = WeChatMessenger(clients, mending=1.0)
+            workers.append(worker(database_url, house, messenger, clock, observer=observing, sending=8))
+        async with running(*workers):
+            # The first ones were under way together; whatever comes later comes alone.
+            await until(lambda: _is(asked and monotonic() - asked[0] > 4))
+            first = [at for at in asked if at - asked[0] < 1]
+            probes = asked[len(first) :]
+            assert len(first) <= 16
+            assert len(probes) >= 2
+            assert all(later - one >= 1 for one, later in zip([first[-1], *probes], probes, strict=False))
+            mended, before = True, len(asked)
+            await until(lambda: _is(len(asked) > before))
+            turned_away = observing.outcomes.count("no_place")
+            await until(lambda: _is(observing.outcomes.count("no_place") >= turned_away + 20))
+            assert len(asked) == before + 1
+            answered.set()
+            await until(settled)
+        assert await tasks.drain(5) == 0
+    assert (len(asked), {state for state, _, _ in await outbox()}) == (before + 40, {"sent"})
+
+
+async def _is(truth: object) -> bool:
+    return bool(truth)
 
 
 async def test_messages_wait_for_an_address_to_be_allowed(connected: Connected) -> None:

@@ -186,8 +186,62 @@ class TestWithOddServers:
         assert [await one.admit(SENDER) for one in (here, there)] == [30, 30]
         assert await here.admit(Sender(2, "service", "wx2", "s")) == 0
         clock.advance(seconds=30)
-        assert [await one.admit(SENDER) for one in (here, there)] == [0, 0]
+        assert [await one.admit(SENDER) for one in (there, here)] == [0, 1]
         assert (await there.deliver(SENDER, OPENID, TEXT)).outcome is Outcome.SENT
+        assert [await one.admit(SENDER) for one in (here, there, here)] == [0, 0, 0]
+
+    async def test_a_rested_account_is_probed_by_one_message_of_all_processes_until_it_went_through(
+        self, odd: OddServer, make_clients: MakeClients, clock: ManualClock
+    ) -> None:
+        refused = {"errcode": 40164, "errmsg": "no"}
+        odd.answer = says(refused, refused, {"errcode": -1}, {"errcode": 45015, "errmsg": "about the fan"})
+        state = MemoryState()
+        here, there = [messenger_of(make_clients(odd.url, state)) for _ in range(2)]
+        await here.deliver(SENDER, OPENID, TEXT)
+        # Refused again, and trouble that says nothing about the account: it rests, and is probed by one again.
+        for rest in (30, 5):
+            assert [await one.admit(SENDER) for one in (here, there)][1] > 1
+            clock.advance(seconds=30)
+            assert [await one.admit(SENDER) for one in (here, there, here)] == [0, 1, 1]
+            delivery = await here.deliver(SENDER, OPENID, TEXT)
+            assert (delivery.outcome, delivery.retry_after) == (Outcome.RETRY, rest)
+            assert [await one.admit(SENDER) for one in (here, there)] == [rest, rest]
+        clock.advance(seconds=30)
+        assert await there.admit(SENDER) == 0
+        # What the platform says of a fan or a message it says for an account that it lets through.
+        assert (await there.deliver(SENDER, OPENID, TEXT)).outcome is Outcome.REFUSED
+        assert [await one.admit(SENDER) for one in (here, there, here)] == [0, 0, 0]
+        assert odd.paths == [CUSTOM_SEND] * 4
+
+    async def test_a_probe_that_is_never_answered_gives_way_to_the_next(
+        self, odd: OddServer, make_clients: MakeClients, clock: ManualClock
+    ) -> None:
+        odd.answer = says({"errcode": 40164, "errmsg": "no"}, {"errcode": 0})
+        state = MemoryState(lambda: clock.now().timestamp())
+        dead, alive = [messenger_of(make_clients(odd.url, state)) for _ in range(2)]
+        await dead.deliver(SENDER, OPENID, TEXT)
+        clock.advance(seconds=30)
+        assert [await one.admit(SENDER) for one in (dead, alive)] == [0, 1]
+        clock.advance(seconds=19)
+        assert await alive.admit(SENDER) == 1
+        clock.advance(seconds=1)
+        assert [await one.admit(SENDER) for one in (alive, alive)] == [0, 1]
+        assert (await alive.deliver(SENDER, OPENID, TEXT)).outcome is Outcome.SENT
+        assert [await alive.admit(SENDER) for _ in range(3)] == [0, 0, 0]
+
+    async def test_without_redis_each_process_probes_for_itself(
+        self, odd: OddServer, make_clients: MakeClients, clock: ManualClock, unused_tcp_port: int
+    ) -> None:
+        odd.answer = says({"errcode": 40164, "errmsg": "no"}, {"errcode": 0})
+        state = RedisState(f"redis://127.0.0.1:{unused_tcp_port}/0")
+        messenger = messenger_of(make_clients(odd.url, state))
+        await messenger.deliver(SENDER, OPENID, TEXT)
+        assert await messenger.admit(SENDER) == 30
+        clock.advance(seconds=30)
+        assert [await messenger.admit(SENDER) for _ in range(2)] == [0, 1]
+        await messenger.deliver(SENDER, OPENID, TEXT)
+        assert [await messenger.admit(SENDER) for _ in range(2)] == [0, 0]
+        await state.close()
 
     async def test_a_spent_minute_does_not_shorten_a_spent_day(
         self, odd: OddServer, make_clients: MakeClients, clock: ManualClock
