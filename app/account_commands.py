@@ -9,7 +9,7 @@ from app.settings import Settings, sealer
 from kit.clock import SystemClock
 from scrm.accounts import service
 from scrm.accounts.models import Account
-from scrm.accounts.service import AccountView
+from scrm.accounts.service import AccountView, Turned
 from scrm.staff import audit
 from scrm.staff.audit import COMMAND_LINE, Entry
 
@@ -64,6 +64,34 @@ def set_(settings: Settings, given: argparse.Namespace) -> int:
     print(
         f"account {given.id}: {', '.join(changed)} changed" if changed else f"account {given.id}: nothing has changed"
     )
+    return 0
+
+
+def enable(settings: Settings, given: argparse.Namespace) -> int:
+    """Serve an account again, and print what has changed."""
+    return _turn(settings, given.id, enabled=True)
+
+
+def disable(settings: Settings, given: argparse.Namespace) -> int:
+    """Serve an account no more, and print what has changed."""
+    return _turn(settings, given.id, enabled=False)
+
+
+def _turn(settings: Settings, account_id: int, *, enabled: bool) -> int:
+    async def change() -> Turned:
+        return await service.set_enabled(account_id=account_id, enabled=enabled)
+
+    def entry(turned: Turned) -> Entry | None:
+        was, now = {"enabled": not enabled}, {"enabled": enabled}
+        line = Entry("account.changed", f"account:{account_id}", turned.name, turned.brand_id, was, now)
+        return line if turned.changed else None
+
+    async def work() -> Turned:
+        return await audit.along(COMMAND_LINE, change, entry, SystemClock().now())
+
+    word = "enabled" if enabled else "disabled"
+    said = word if in_database(settings, work).changed else f"was {word} already, nothing has changed"
+    print(f"account {account_id}: {said}")
     return 0
 
 

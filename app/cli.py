@@ -89,6 +89,13 @@ def _accounts(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Non
     change.add_argument("--aes-key", help="EncodingAESKey, 43 characters, or `-`; an empty one takes it away")
     change.add_argument("--verified", action=argparse.BooleanOptionalAction, help="whether it has 微信认证")
     change.set_defaults(run=account_commands.set_)
+    for name, run, said in (
+        ("disable", account_commands.disable, "serve an account no more: no push is answered, no message goes"),
+        ("enable", account_commands.enable, "serve an account again, what waits for it, too"),
+    ):
+        turn = accounts.add_parser(name, help=said)
+        turn.add_argument("id", type=int, metavar="ID", help="as `fensi accounts list` shows it")
+        turn.set_defaults(run=run)
     listing = accounts.add_parser("list", help="list the accounts, without their secrets")
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(run=account_commands.listing)

@@ -27,7 +27,7 @@ from scrm import db
 from scrm.accounts.service import AccountView
 from scrm.menus import service as menus
 from scrm.migrate import pending
-from scrm.outreach.queries import Stuck, oldest_pending, stuck
+from scrm.outreach.queries import Disabled, Stuck, disabled, oldest_pending, stuck
 
 # A worker takes what is due within a second.
 WAITING_SECONDS = 60.0
@@ -193,6 +193,7 @@ async def _accounts(settings: Settings, opened: Services, held: Mapping[int, Stu
         Finding(False, f"account {account_id}: sealed with another FENSI_SECRET_KEY; it is not served")
         for account_id in opened.directory.shut
     ]
+    found += [_disabled(one) for one in await disabled()]
     if not accounts and not found:
         return [Finding(False, "no accounts yet: `fensi accounts add --help`")]
     for account in accounts.values():
@@ -211,6 +212,13 @@ async def _accounts(settings: Settings, opened: Services, held: Mapping[int, Stu
         if account.kind != "miniprogram":
             found.append(await _menu(opened, account, name))
     return found
+
+
+def _disabled(account: Disabled) -> Finding:
+    # Somebody wanted it so.
+    messages = {0: "no messages wait", 1: "a message waits"}.get(account.waiting, f"{account.waiting} messages wait")
+    said = f"disabled, its pushes are not answered and {messages}; `fensi accounts enable {account.account_id}`"
+    return Finding(True, f"account {account.account_id} “{account.name}”: {said}")
 
 
 async def _callback(settings: Settings, account: AccountView, name: str) -> Finding:

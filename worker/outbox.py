@@ -21,6 +21,7 @@ from scrm.accounts.service import AccountView
 from scrm.errors import Unavailable
 from scrm.group_commit import GroupCommit
 from scrm.outreach import service as outreach
+from scrm.outreach.gate import DISABLED
 from scrm.outreach.ports import Delivery, Messenger, Outcome, Sender
 from scrm.outreach.service import Outgoing
 from worker.link import Link, Stopping
@@ -163,7 +164,7 @@ class OutboxWorker:
         """Take a place for a message; without one give it back or end it, and return the word for the observer."""
         account = self._accounts().get(message.account_id)
         if account is None:
-            # Added a moment ago, or its secrets do not open now: it may be served again.
+            # Disabled, added a moment ago, or its secrets do not open now: it may be served again.
             return await self._without_place(message, UNSERVED_SECONDS)
         sender = Sender(account.id, account.kind, account.appid, account.secret)
         pause = await self._messenger.admit(sender)
@@ -188,8 +189,12 @@ class OutboxWorker:
             self._observer.delivered(sender, monotonic() - began)
             return
         refused = await self._begin(message)
+        if refused == DISABLED:
+            # Disabled a moment ago, before this process knew: it was put back.
+            self._paused[message.account_id] = monotonic() + UNSERVED_SECONDS
         if refused is not None:
-            self._observer.delivered("lost" if refused == "lost" else "gate", monotonic() - began)
+            word = {"lost": "lost", DISABLED: "no_place"}.get(refused, "gate")
+            self._observer.delivered(word, monotonic() - began)
             return
         asked_at = self._clock.now()
         delivery = storable(spaced(await self._send(sender, message), message.attempts + 1))

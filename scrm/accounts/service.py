@@ -151,6 +151,35 @@ async def change(
     return before, after
 
 
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """An account that was enabled or disabled, and whether it was otherwise before."""
+
+    brand_id: int
+    name: str
+    changed: bool
+
+
+@command
+async def set_enabled(tx: Transaction, *, account_id: int, enabled: bool) -> Turned:
+    """Serve an account, or serve it no more; again changes nothing. Its secrets are not asked for.
+
+    Servers and workers know it within about a second. What is disabled answers no push and is refused new messages by
+    the gate; what waits in the outbox stays until it is enabled again, or until its window closes. Raises NotFound.
+    """
+    raw = tx.connection
+    row = None
+    if 0 < account_id < 1 << 63:
+        row = await raw.fetchrow(
+            "SELECT brand_id, name, enabled FROM account WHERE id = $1 FOR NO KEY UPDATE", account_id
+        )
+    if row is None:
+        raise NotFound("没有这个账号", field="account")
+    if row["enabled"] != enabled:
+        await raw.execute("UPDATE account SET enabled = $2 WHERE id = $1", account_id, enabled)
+    return Turned(row["brand_id"], row["name"], row["enabled"] != enabled)
+
+
 @command
 async def name_growth(tx: Transaction, *, brand_id: int, word: str) -> str:
     """Set what a brand calls growth 成长值, everywhere people read it; returns the word before.

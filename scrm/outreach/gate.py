@@ -8,6 +8,7 @@ from typing import Any, Literal
 from scrm.outreach.windows import Window
 
 Purpose = Literal["answer", "service"]
+DISABLED = "account_disabled"
 
 # What each kind of account may send, by verification (微信认证). Without it the customer-service API answers
 # 48001; passive replies stay. A mini-program's customer-service messages need no verification of their own.
@@ -76,7 +77,7 @@ def decide(facts: Facts) -> Verdict:
     if facts.silenced:
         return Verdict(False, "with_person")
     if not facts.enabled:
-        return Verdict(False, "account_disabled")
+        return Verdict(False, DISABLED)
     if "custom" not in CAPABILITIES[facts.account_kind, facts.verified]:
         return Verdict(False, "no_capability")
     if facts.account_kind != "miniprogram" and not facts.following:

@@ -11,16 +11,41 @@ FRESH = timedelta(minutes=5)
 
 
 async def oldest_pending(now: datetime, *, without: Collection[int] = ()) -> float:
-    """Return for how many seconds the oldest due message, but of the accounts `without`, waits; 0.0 when none does."""
+    """Return for how many seconds the oldest due message waits; 0.0 when none does.
+
+    Those of disabled accounts wait for these to be enabled, and are left out, as are those of the accounts `without`.
+    """
     rows = await fetch(
         """
         SELECT min(due_at) AS at FROM outbox
         WHERE state = 'pending' AND due_at <= $1 AND account_id <> ALL($2::bigint[])
+          AND account_id NOT IN (SELECT id FROM account WHERE NOT enabled)
         """,
         now,
         list(without),
     )
     return (now - rows[0]["at"]).total_seconds() if rows[0]["at"] else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Disabled:
+    """A disabled account, and how many messages wait for it to be enabled."""
+
+    account_id: int
+    name: str
+    waiting: int
+
+
+async def disabled() -> list[Disabled]:
+    """Return the disabled accounts."""
+    rows = await fetch(
+        """
+        SELECT a.id AS account_id, a.name,
+               (SELECT count(*) FROM outbox o WHERE o.account_id = a.id AND o.state = 'pending') AS waiting
+        FROM account a WHERE NOT a.enabled ORDER BY a.id
+        """
+    )
+    return [Disabled(**dict(row)) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

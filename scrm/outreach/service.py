@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -11,7 +11,7 @@ from scrm.db import Connection, Transaction, command
 from scrm.errors import NotFound
 from scrm.events.kinds import Appended
 from scrm.outreach.following import FOLLOWS
-from scrm.outreach.gate import Facts, Purpose, Verdict, decide
+from scrm.outreach.gate import DISABLED, Facts, Purpose, Verdict, decide
 from scrm.outreach.ports import Delivery, Outcome
 from scrm.outreach.windows import LONGEST, OPENS, SPENT, TAPPED, open_windows, scene_of
 
@@ -201,6 +201,9 @@ async def claim(
     return [Outgoing(**{**dict(row), "body": json.loads(row["body"])}) for row in rows]
 
 
+_PUT_BACK = "UPDATE outbox SET state = 'pending', lease_until = NULL WHERE id = $1 AND state = 'claimed'"
+
+
 @command
 async def refuse_or_put_back(tx: Transaction, *, message_id: int, now: datetime) -> str | None:
     """Give a claim back, unless the gate refuses the message by now: then it ends, and the reason is returned.
@@ -209,21 +212,27 @@ async def refuse_or_put_back(tx: Transaction, *, message_id: int, now: datetime)
     """
     reason = await _refused(tx.connection, message_id, now)
     if reason is None:
-        await tx.connection.execute(
-            "UPDATE outbox SET state = 'pending', lease_until = NULL WHERE id = $1 AND state = 'claimed'", message_id
-        )
-    return reason
+        await tx.connection.execute(_PUT_BACK, message_id)
+    return None if reason == DISABLED else reason
 
 
 async def _refused(raw: Connection, message_id: int, now: datetime) -> str | None:
-    """Ask the gate about a claimed message again: a refusal ends it, with the reason that is returned."""
+    """Ask the gate about a claimed message again: a refusal ends it, with the reason that is returned.
+
+    That its account is disabled ends nothing, for it may be enabled again before the window closes: the message is put
+    back, and DISABLED returned.
+    """
     row = await raw.fetchrow(
         "SELECT o.fan_id, d.purpose FROM outbox o JOIN outreach_decision d ON d.id = o.decision_id WHERE o.id = $1",
         message_id,
     )
-    verdict = decide(await facts_about(raw, row["fan_id"], now, purpose=row["purpose"], except_message=message_id))
+    facts = await facts_about(raw, row["fan_id"], now, purpose=row["purpose"], except_message=message_id)
+    verdict = decide(replace(facts, enabled=True))
     if verdict.allowed:
-        return None
+        if facts.enabled:
+            return None
+        await raw.execute(_PUT_BACK, message_id)
+        return DISABLED
     await raw.execute(
         """
         UPDATE outbox SET state = 'refused', detail = $2, lease_until = NULL
@@ -240,7 +249,8 @@ async def start_sending(raw: Connection, items: Sequence[tuple[int, datetime, da
     """Say, durably, that messages are now being handed to the platform; after this a crash means `unknown`.
 
     Items are (outbox id, now, lease until). The gate is asked again, since a fan may have left or a window
-    closed meanwhile. The outcome is None when it may go, else the reason it was refused or not ours any more.
+    closed meanwhile. The outcome is None when it may go, else the reason it was refused, DISABLED when it
+    was put back, or `lost` when it is not ours any more.
     """
     outcomes: list[str | None] = []
     for message_id, now, lease_until in items:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from handlers import ROUTERS
 from kit.clock import ManualClock
 from kit.seal import Sealer
-from scrm.accounts.service import change
+from scrm.accounts.service import change, set_enabled
 from tests.bot.house import AES_KEY, SECRET_KEY, House, Server, until
 
 
@@ -50,6 +50,25 @@ async def test_a_new_account_is_served_at_once_and_a_disabled_one_no_longer(hous
     await server.refresh()
     assert (await account.text("oFan", "你好").to(server)).status == 404
     assert (await other.text("oFan", "你好").to(server)).status == 200
+
+
+async def test_an_account_is_disabled_and_enabled_within_a_second(house: House) -> None:
+    account = await house.account()
+    server = await house.server(*ROUTERS)
+    watcher = watching(server)
+
+    async def answered(status: int) -> bool:
+        return (await account.text("oFan", "你好").to(server)).status == status
+
+    try:
+        assert await answered(200)
+        await set_enabled(account_id=account.id, enabled=False)
+        await until(lambda: answered(404), within=3)
+        assert account.id not in server.services.directory.accounts()
+        await set_enabled(account_id=account.id, enabled=True)
+        await until(lambda: answered(200), within=3)
+    finally:
+        watcher.cancel()
 
 
 async def test_a_changed_mode_is_obeyed(house: House) -> None:

@@ -1,10 +1,9 @@
-"""The outbox and accounts: one that is asked to slow down, disabled, or not served."""
+"""The outbox and accounts: one that is asked to slow down, to be mended, disabled, or not served."""
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -22,9 +21,10 @@ from kit.ids import key_of
 from kit.memory_state import MemoryState
 from kit.tasks import Tasks
 from scrm import db as scrm_db
-from scrm.accounts.service import AccountView
+from scrm.accounts.service import AccountView, set_enabled
 from scrm.outreach import service as outreach
-from scrm.outreach.queries import oldest_pending, stuck
+from scrm.outreach.gate import Verdict
+from scrm.outreach.queries import disabled, oldest_pending, stuck
 from simulator.server import SimulatorServer
 from simulator.testing import running as running_wechat
 from simulator.world import Account, Grant, Thread
@@ -231,29 +231,44 @@ async def test_what_nobody_mends_ends_when_its_window_closes(
     assert messenger.heard == ["hello"]
 
 
-async def test_messages_of_a_disabled_account_end_when_they_are_due(
+async def test_messages_of_a_disabled_account_wait_until_it_is_enabled_or_their_window_closes(
     db: TortoiseContext, database_url: str, clock: ManualClock
 ) -> None:
     house = await house_of(3, START)
-    for fan, hours in zip(house.fans, (0, 0, 1), strict=True):
-        body = {"msgtype": "text", "text": {"content": "hello"}}
-        due_at = START + timedelta(hours=hours)
-        await outreach.say(key=key_of(fan), fan_id=fan, body=body, purpose="service", now=START, due_at=due_at)
-    async with scrm_db.connection() as raw:
-        await raw.execute("UPDATE account SET enabled = false")
-    messenger, refused = Messenger(), ("refused", "account_disabled", 0)
+    for fan in house.fans:
+        await house.say(fan, "hello", START)
+    await set_enabled(account_id=house.account_id, enabled=False)
+    new = await outreach.say(
+        key=key_of("new"), fan_id=house.fans[0], body={"msgtype": "text"}, purpose="service", now=START
+    )
+    assert new == Verdict(False, "account_disabled")
+    # Known to this worker, and not yet to this one, which asks the gate before it sends.
+    for served in (False, True):
+        messenger, observing = Messenger(), Observing()
 
-    async def due_refused() -> bool:
-        return await outbox() == [refused, refused, ("pending", "", 0)]
+        async def turned_away(outcomes: list[str] = observing.outcomes) -> bool:
+            return outcomes.count("no_place") >= 3
 
-    async with running(worker(database_url, house, messenger, clock, served=False)):
-        await until(due_refused)
-    clock.advance(hours=1)
-    async with running(worker(database_url, house, messenger, clock, served=False)):
-        await until(settled)
-    assert (await outbox(), messenger.asked, messenger.heard) == ([refused] * 3, 0, [])
+        async with running(worker(database_url, house, messenger, clock, served=served, observer=observing)):
+            await until(turned_away)
+        assert set(observing.outcomes) == {"no_place"}
+        assert (await outbox(), messenger.heard) == ([("pending", "", 0)] * 3, [])
     clock.advance(hours=1)
     assert await oldest_pending(clock.now()) == 0.0
+    assert [(one.account_id, one.waiting) for one in await disabled()] == [(house.account_id, 3)]
+    await set_enabled(account_id=house.account_id, enabled=True)
+    assert (await oldest_pending(clock.now()), await disabled()) == (3600.0, [])
+    messenger = Messenger()
+    async with running(worker(database_url, house, messenger, clock)):
+        await until(settled)
+    assert (await outbox(), messenger.heard) == ([("sent", "", 1)] * 3, ["hello"] * 3)
+
+    await house.say(house.fans[0], "again", clock.now())
+    await set_enabled(account_id=house.account_id, enabled=False)
+    clock.advance(hours=47)
+    async with running(worker(database_url, house, messenger, clock, served=False)):
+        await until(settled)
+    assert (await outbox())[3:] == [("refused", "window_closed", 0)]
 
 
 async def test_messages_of_an_account_that_is_not_served_wait_until_the_gate_refuses_them(

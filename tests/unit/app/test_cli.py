@@ -154,6 +154,32 @@ def test_an_account_is_changed_and_the_trail_says_what(
     assert {line[3] for line in audited(database_url)} == {now.brand_id}
 
 
+def test_an_account_is_disabled_and_enabled_and_said_twice_it_changes_nothing(
+    fensi: Fensi, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = json.loads(fensi(*ADD, "--kind", "service", "--appid", "wx1", "--json")[1])["id"]
+
+    def turned(word: str) -> tuple[tuple[int, str, str], bool]:
+        return fensi("accounts", word, str(account)), stored(database_url)[0].enabled
+
+    said = f"account {account}: "
+    assert turned("enable") == ((0, said + "was enabled already, nothing has changed\n", ""), True)
+    # Also one whose secrets do not open.
+    with monkeypatch.context() as patched:
+        patched.setenv("FENSI_SECRET_KEY", "a key that nobody has ever used")
+        assert turned("disable") == ((0, said + "disabled\n", ""), False)
+    assert turned("disable") == ((0, said + "was disabled already, nothing has changed\n", ""), False)
+    assert fensi("accounts", "list")[1].endswith("花店  (disabled)\n")
+    assert turned("enable") == ((0, said + "enabled\n", ""), True)
+    assert [(*line[:3], *map(json.loads, line[4:])) for line in audited(database_url)] == [
+        ("命令行", f"account:{account}", "花店", {"enabled": True}, {"enabled": False}),
+        ("命令行", f"account:{account}", "花店", {"enabled": False}, {"enabled": True}),
+    ]
+    for word in ("enable", "disable"):
+        for unknown in ("77", "0", "9" * 23):
+            assert fensi("accounts", word, unknown) == (2, "", "account: 没有这个账号\n")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -20,7 +20,7 @@ from kit.delivery import Sender
 from kit.ids import key_of
 from kit.seal import Sealer
 from scrm.accounts.models import Account
-from scrm.accounts.service import add
+from scrm.accounts.service import add, set_enabled
 from scrm.channels.models import Channel
 from scrm.db import transaction
 from scrm.errors import Conflict
@@ -250,6 +250,22 @@ async def test_a_message_that_nobody_delivers_is_a_complaint(clinic: Clinic) -> 
     body = {"msgtype": "text", "text": {"content": "您好"}}
     assert (await outreach.say(key=key_of("due"), fan_id=fan.id, body=body, purpose="answer", now=due)).allowed
     assert await clinic.complaints() == ["a message is due for 2 hours; no worker seems to run: `fensi worker`"]
+
+
+async def test_a_disabled_account_is_told_with_what_waits_and_is_no_complaint(clinic: Clinic) -> None:
+    now = SystemClock().now()
+    fan = await make_follower(clinic.account_id, now - timedelta(hours=3))
+    await happens(fan, TEXT, now - timedelta(hours=3))
+    await set_enabled(account_id=clinic.account_id, enabled=False)
+    said = f"{clinic.name}: disabled, its pushes are not answered and no messages wait; `fensi accounts enable "
+    assert await clinic.line("disabled") == f"{said}{clinic.account_id}`"
+    await set_enabled(account_id=clinic.account_id, enabled=True)
+    due = now - timedelta(hours=2)
+    body = {"msgtype": "text", "text": {"content": "您好"}}
+    assert (await outreach.say(key=key_of("due"), fan_id=fan.id, body=body, purpose="answer", now=due)).allowed
+    await set_enabled(account_id=clinic.account_id, enabled=False)
+    assert await clinic.line("disabled") == f"{said.replace('no messages wait', 'a message waits')}{clinic.account_id}`"
+    assert await clinic.complaints() == []
 
 
 async def test_the_callback_must_be_ours(clinic: Clinic) -> None:
