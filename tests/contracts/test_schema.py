@@ -60,6 +60,10 @@ PARTIAL = {
     "fan": {
         "fan_lookup_idx": "btree (account_id, lookup_due_at) WHERE lookup_due_at IS NOT NULL",
     },
+    "award_explanation": {
+        "award_explanation_less_idx": "btree (id) WHERE given >= 0 AND given < planned OR asset =",
+        "award_explanation_back_idx": "btree (id) WHERE given < 0",
+    },
     "ledger_posting": {
         "ledger_posting_statement_idx": "btree (holder_id, asset, entry_id) WHERE holder_id IS NOT NULL",
     },
