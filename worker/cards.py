@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 
 from gateways.wechat.clients import WeChatClients
+from gateways.wechat.errors import Action, WeChatError, policy
 from gateways.wechat.transport import field
 from kit.calendar_card import Card, NoFontError, draw
 from kit.clock import Clock
@@ -21,6 +22,9 @@ from scrm.outreach import service as outreach
 
 log = structlog.get_logger(__name__)
 
+# Worth trying again within the job's few seconds; whatever else is refused stays so, and the words stand alone.
+PASSING = frozenset({Action.RETRY_LATER, Action.REFRESH_TOKEN})
+
 
 async def send_card(
     fan_id: int,
@@ -31,8 +35,9 @@ async def send_card(
 ) -> bool:
     """Send a fan their card of this month; False when it cannot be drawn here or may not be sent.
 
-    Run again, it is sent once all the same (the door out knows `asked`). Raises what the platform's client raises;
-    the job is then tried again.
+    Run again, it is sent once all the same (the door out knows `asked`). A picture that the platform refuses is the
+    door's decision, where staff see it, and not tried again. Raises WeChatFailure for trouble that passes, and where
+    nothing was answered; the job is then tried again.
     """
     fan = await members.fan(fan_id)
     account = accounts().get(fan.account_id) if fan is not None else None
@@ -55,7 +60,17 @@ async def send_card(
         return False
     sender = Sender(account.id, account.kind, account.appid, account.secret)
     file = ("calendar.png", io.BytesIO(picture), "image/png")
-    uploaded: dict[str, Any] = await clients.for_account(sender).media.upload("image", file)
-    body = {"msgtype": "image", "image": {"media_id": field(uploaded, "media_id", str)}}
     key = key_of("checkins.card", asked)
+    try:
+        uploaded: dict[str, Any] = await clients.for_account(sender).media.upload("image", file)
+    except WeChatError as error:
+        action = policy(error.errcode)
+        if action in PASSING:
+            raise
+        if action is Action.ALERT:
+            clients.observer.on_alert(account.id, error.errcode)
+        log.warning("calendar card refused", account=account.id, errcode=error.errcode)
+        await outreach.picture_refused(key=key, fan_id=fan.id, purpose="answer", code=error.errcode, now=clock.now())
+        return False
+    body = {"msgtype": "image", "image": {"media_id": field(uploaded, "media_id", str)}}
     return (await outreach.say(key=key, fan_id=fan.id, body=body, purpose="answer", now=clock.now())).allowed

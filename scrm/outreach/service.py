@@ -127,20 +127,7 @@ async def say(
         return Verdict(before["allowed"], before["reason"])
     facts = await facts_about(raw, fan_id, now, purpose=purpose)
     verdict = decide(facts)
-    decision = await raw.fetchval(
-        """
-        INSERT INTO outreach_decision (key, account_id, fan_id, member_id, purpose, allowed, reason, facts, decided_at)
-        SELECT $1, account_id, id, member_id, $3, $4, $5, $6::jsonb, $7 FROM fan WHERE id = $2
-        RETURNING id
-        """,
-        key,
-        fan_id,
-        purpose,
-        verdict.allowed,
-        verdict.reason,
-        json.dumps(facts.as_data()),
-        now,
-    )
+    decision = await _record(raw, key, fan_id, purpose, verdict, facts, now)
     if verdict.allowed:
         await raw.execute(
             """
@@ -155,6 +142,42 @@ async def say(
         )
         await raw.execute("NOTIFY fensi_outbox")
     return verdict
+
+
+async def _record(
+    raw: Connection, key: UUID, fan_id: int, purpose: Purpose, verdict: Verdict, facts: Facts, now: datetime
+) -> int:
+    made: int = await raw.fetchval(
+        """
+        INSERT INTO outreach_decision (key, account_id, fan_id, member_id, purpose, allowed, reason, facts, decided_at)
+        SELECT $1, account_id, id, member_id, $3, $4, $5, $6::jsonb, $7 FROM fan WHERE id = $2
+        RETURNING id
+        """,
+        key,
+        fan_id,
+        purpose,
+        verdict.allowed,
+        verdict.reason,
+        json.dumps(facts.as_data()),
+        now,
+    )
+    return made
+
+
+@command
+async def picture_refused(
+    tx: Transaction, *, key: UUID, fan_id: int, purpose: Purpose, code: int, now: datetime
+) -> None:
+    """Record that the platform refused, with an errcode, the picture that was to be said: `picture_refused:<errcode>`.
+
+    It is the decision on `key`, so `say` will not say it any more; once decided it stays as it is. The fan is not
+    marked: it was not about them. Raises NotFound for an unknown fan.
+    """
+    raw = tx.connection
+    await raw.execute("SELECT 1 FROM fan WHERE id = $1 FOR NO KEY UPDATE", fan_id)
+    if not await raw.fetchval("SELECT EXISTS (SELECT FROM outreach_decision WHERE key = $1)", key):
+        facts = await facts_about(raw, fan_id, now, purpose=purpose)
+        await _record(raw, key, fan_id, purpose, Verdict(False, f"picture_refused:{code}"), facts, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 import io
 import json
+from collections.abc import Coroutine
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,7 +14,7 @@ from bot.messages import TextMessage
 from bot.push_events import ClickEvent
 from bot.replies import TextReply
 from bot.router import NEEDS_WORK, Context, Dispatcher
-from gateways.wechat import Ambiguous
+from gateways.wechat import Ambiguous, WeChatError
 from handlers import ROUTERS
 from kit.clock import ManualClock
 from kit.ids import key_of
@@ -144,6 +146,36 @@ async def test_the_calendar_as_a_picture(club: Scene, fan: ScriptedFan) -> None:
     stored = club.wechat.world.media[str(picture.content["url"]).rpartition("/")[2]]
     assert (stored.filename, Image.open(io.BytesIO(stored.data)).size[0]) == ("calendar.png", 720)
     assert [message.type for message in fan.inbox(at)].count("image") == 1
+
+
+async def test_a_picture_that_wechat_refuses_is_recorded_once_and_not_tried_again(
+    club: Scene, fan: ScriptedFan
+) -> None:
+    at, mine = club.at_wechat, club.server.services
+    await fan.follow(at)
+    await fan.text(at, "签到日历")
+    jobs = "SELECT payload FROM pgqueuer WHERE entrypoint = 'checkins.card' ORDER BY id DESC LIMIT 1"
+    asked = json.loads((await club.house.rows(jobs))[0]["payload"])
+
+    def work() -> Coroutine[Any, Any, bool]:
+        key = UUID(asked["asked"])
+        return send_card(asked["fan_id"], key, mine.clients, mine.directory.accounts, mine.clock)
+
+    # What passes is tried again by the job.
+    club.wechat.wechat.faults.add_api(path="/cgi-bin/media/upload", errcode=-1)
+    with pytest.raises(WeChatError, match="errcode -1"):
+        await club.server.call(work())
+    fault = club.wechat.wechat.faults.add_api(path="/cgi-bin/media/upload", errcode=48001, times=None)
+    assert [await club.server.call(work()) for _ in range(2)] == [False, False]
+    club.wechat.wechat.faults.api.remove(fault)
+    assert await club.server.call(work()) is False
+    decided = await club.house.rows(
+        "SELECT d.allowed, d.reason, d.purpose, f.refused_code FROM outreach_decision d JOIN fan f ON f.id = d.fan_id "
+        "WHERE f.id = $1",
+        asked["fan_id"],
+    )
+    assert [tuple(row.values()) for row in decided] == [(False, "picture_refused:48001", "answer", None)]
+    assert [message.type for message in fan.inbox(at)].count("image") == 0
 
 
 async def test_without_cards_there_is_nothing_to_mend(club: Scene, fan: ScriptedFan) -> None:

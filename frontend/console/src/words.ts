@@ -47,6 +47,7 @@ const REFUSED: Record<string, string> = {
 
 /** Why the door out refused after WeChat did; null for any other reason. */
 export function refusedByWeChat(reason: string): string | null {
+  if (reason.startsWith('picture_refused:')) return `微信拒绝了图片（错误码 ${reason.slice(16)}）`
   if (!reason.startsWith('refused:')) return null
   const code = reason.slice(8)
   return `微信刚拒绝过（${REFUSED[code] ?? `错误码 ${code}`}），等粉丝再次互动`
