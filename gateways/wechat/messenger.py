@@ -192,7 +192,8 @@ def _no_answer(failure: WeChatFailure) -> Delivery:
 
 
 def _stopped(sender: Sender) -> str:
-    return f"wechat:stopped:{sender.account_id}:custom/send"
+    # Not "stopped", whose value processes of the version before read as a bare number, also while they are replaced.
+    return f"wechat:resting:{sender.account_id}:custom/send"
 
 
 def _probing(sender: Sender) -> str:
