@@ -21,6 +21,8 @@ class Child:
     process: "subprocess.Popen[bytes] | None" = None
     started: float = 0.0
     quick_deaths: int = 0
+    # When it is started again; None unless it is dead.
+    due: float | None = None
 
 
 # Tells a child whose it is, so that it ends when its supervisor was killed and could not tell it to.
@@ -33,16 +35,23 @@ def orphaned() -> bool:
     return supervisor is not None and os.getppid() != int(supervisor)
 
 
-# A child that dies this soon after its start, this often in a row, will not get better by trying again.
+# What dies this soon after its start, this often in a row, and never lived longer, will not get better by trying again.
 QUICK_SECONDS, QUICK_DEATHS = 5.0, 3
+# What has lived may only miss something, such as its database: it is tried again after 1, 2, 4 … up to so many seconds.
+LONGEST_PAUSE = 10.0
 
 
 class Processes:
     """Keeps children running until SIGINT or SIGTERM; a kill -9 of one costs a restart, nothing else."""
 
-    def __init__(self, children: Sequence[Child], stop_seconds: float = 15) -> None:
+    def __init__(
+        self, children: Sequence[Child], stop_seconds: float = 15, quick_seconds: float = QUICK_SECONDS
+    ) -> None:
         self._children = list(children)
         self._stop_seconds = stop_seconds
+        self._quick_seconds = quick_seconds
+        # The programs of which a process, whichever, has lived: several children may be alike.
+        self._proven: set[tuple[str, ...]] = set()
         self._stopping = False
 
     def run(self, ready: Callable[[], None] | None = None) -> int:
@@ -57,7 +66,7 @@ class Processes:
             while not self._stopping:
                 time.sleep(0.1)
                 for child in self._children:
-                    if not self._alive(child) and not self._restart(child):
+                    if not self._look_after(child):
                         return 1
             return 0
         finally:
@@ -79,16 +88,25 @@ class Processes:
     def _alive(self, child: Child) -> bool:
         return child.process is not None and child.process.poll() is None
 
-    def _restart(self, child: Child) -> bool:
+    def _look_after(self, child: Child) -> bool:
+        """Start a dead child again, at once or when it is due; False when that has no prospect."""
+        now = time.monotonic()
+        if self._alive(child):
+            if now - child.started >= self._quick_seconds:
+                self._proven.add(tuple(child.arguments))
+            return True
         if self._stopping:
             return True
-        quick = time.monotonic() - child.started < QUICK_SECONDS
-        child.quick_deaths = child.quick_deaths + 1 if quick else 0
-        if child.quick_deaths >= QUICK_DEATHS:
-            print(f"{child.name}: keeps dying, giving up", file=sys.stderr)
-            return False
-        print(f"{child.name}: ended, starting it again", file=sys.stderr)
-        self._start(child)
+        if child.due is None:
+            child.quick_deaths = child.quick_deaths + 1 if now - child.started < self._quick_seconds else 0
+            if child.quick_deaths >= QUICK_DEATHS and tuple(child.arguments) not in self._proven:
+                print(f"{child.name}: keeps dying, giving up", file=sys.stderr)
+                return False
+            child.due = now + _pause(child.quick_deaths)
+            print(f"{child.name}: ended, starting it again", file=sys.stderr)
+        if now >= child.due:
+            child.due = None
+            self._start(child)
         return True
 
     def _stop(self) -> None:
@@ -105,3 +123,9 @@ class Processes:
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
+
+
+def _pause(quick_deaths: int) -> float:
+    """Return the seconds until what has died so often in a row is started again."""
+    more = quick_deaths - QUICK_DEATHS
+    return 0.0 if more < 0 else min(2.0 ** min(more, 8), LONGEST_PAUSE)

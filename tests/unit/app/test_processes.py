@@ -17,7 +17,7 @@ PARENT = """
 import sys
 from app.processes import Child, Processes
 children = [Child(name, ["child", name, sys.argv[1]], {"CHILD": name}) for name in sys.argv[2:]]
-sys.exit(Processes(children, stop_seconds=1).run(lambda: print("ready", flush=True)))
+sys.exit(Processes(children, stop_seconds=1, quick_seconds=1).run(lambda: print("ready", flush=True)))
 """
 # A child writes down what happens to it; its name says what it is like.
 CHILD = """
@@ -34,7 +34,7 @@ def end(*_):
         sys.exit(0)
 signal.signal(signal.SIGTERM, end)
 note("began")
-if name.startswith("short"):
+if name.startswith("short") or (name == "needy" and not os.path.exists(os.path.join(folder, "database"))):
     sys.exit(3)
 while True:
     time.sleep(0.05)
@@ -138,6 +138,24 @@ def test_a_child_that_will_not_live_is_given_up_and_takes_all_down(tmp_path: Pat
     assert [who for who, what, _ in family.log if what == "began"].count("short") == 3
     assert "short: keeps dying, giving up" in family.process.communicate()[1]
     assert not alive(family.wait_for("one", "began"))
+
+
+def test_a_child_that_has_lived_waits_for_what_it_misses(tmp_path: Path, families: list[Family]) -> None:
+    """A server that is killed while its database is away must come back with it, and its siblings stay."""
+    (tmp_path / "database").touch()
+    family = Family(tmp_path, "one", "needy")
+    families.append(family)
+    other, pid = family.wait_for("one", "began"), family.wait_for("needy", "began")
+    time.sleep(1.5)
+    (tmp_path / "database").unlink()
+    os.kill(pid, signal.SIGKILL)
+    family.wait_for("needy", "began", times=6)
+    (tmp_path / "database").touch()
+    last = family.wait_for("needy", "began", times=7)
+    time.sleep(0.5)
+    assert alive(last)
+    assert alive(other)
+    assert family.stop() == 0
 
 
 def test_a_stubborn_child_is_killed_in_the_end(tmp_path: Path, families: list[Family]) -> None:
