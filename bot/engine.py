@@ -5,7 +5,7 @@ docs/subsystems/callback.md, each with the test that proves it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ from scrm.group_commit import GroupCommit
 from scrm.outreach.gate import Purpose
 from scrm.pushes import service as pushes
 from scrm.pushes.accepting import Accepted, Arrival
-from scrm.pushes.repetitions import State, look, owe, untold
+from scrm.pushes.repetitions import State, look, owe, owe_doubtful, untold
 from web import metrics
 
 log = structlog.get_logger(__name__)
@@ -44,6 +44,10 @@ GRACE_SECONDS = 0.3
 UNHEARD_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 # A worker sees to it after these, whether the process died over them or could not reach the database.
 OWED = timedelta(seconds=40)
+# Where the database was lost under way it is asked after these whether it has the pushes, until it answers.
+DOUBTFUL_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+# The platform's repetitions come first: they take the answer back with them.
+REPEATED = timedelta(seconds=10)
 # A handler that takes longer has hung; its fan's next messages wait for it, and must not wait for ever.
 HANDLER_SECONDS = 60.0
 
@@ -93,7 +97,13 @@ class Engine:
         self._patience = patience
         self._parts = parts
         self._intake = Intake(
-            clock, tasks, budget=budget, prepare=self._prepare, work=self._work_on, unheard=self._unheard
+            clock,
+            tasks,
+            budget=budget,
+            prepare=self._prepare,
+            work=self._work_on,
+            unheard=self._unheard,
+            doubtful=self._doubtful,
         )
         self._look: GroupCommit[UUID, State | None] = GroupCommit(look, tasks.spawn, lanes=1, unclaimed=self._untold)
         self._turns = Turns(clock)
@@ -214,6 +224,22 @@ class Engine:
         if accepted.fresh and not accepted.running:
             stored = Finished("answered", read_answer(arrival.answer))
             self._send_unheard(arrival.kind, arrival.key, accepted.fan_id, stored, "answer")
+
+    def _doubtful(self, arrivals: Sequence[Arrival]) -> None:
+        """See to pushes that were refused and may be stored, answers and all, for the database was lost under way."""
+        # What needs work is recovered with what is abandoned; without an answer there is nothing to be heard.
+        answered = {one.key: one.received_at for one in arrivals if read_answer(one.answer) is not None}
+
+        async def owe_them() -> None:
+            for pause in DOUBTFUL_SECONDS:
+                await asyncio.sleep(pause)
+                with suppress(Unavailable):
+                    await owe_doubtful(accepted=answered, due_at=self._clock.now() + REPEATED)
+                    return
+            log.error("answers that may be stored unheard were given up", pushes=len(answered))
+
+        if answered:
+            self._tasks.spawn(owe_them(), "doubtful")
 
     def _send_unheard(self, kind: str, key: UUID, fan_id: int | None, finished: Finished, purpose: Purpose) -> None:
         """Have an answer sent by the door out that no request carried, unless a repetition is told it."""

@@ -5,7 +5,7 @@ costs more than proving, reading and answering a push. What needs work is handed
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
@@ -80,7 +80,8 @@ class Underway:
 class Intake:
     """One per process. `prepare` finds an answer without asking anybody; `work` finds it after the push is stored.
 
-    `unheard` is told of a push that was stored although its time was over, and it refused.
+    `unheard` is told of a push that was stored although its time was over, and it refused; `doubtful` of pushes that
+    were refused and may be stored, for the database was lost under way.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Intake:
         prepare: Callable[[Served, Message, UUID, datetime], Prepared | None],
         work: Callable[[Underway, Accepted], Coroutine[Any, Any, Reply | None]],
         unheard: Callable[[Arrival, Accepted], None],
+        doubtful: Callable[[Sequence[Arrival]], None],
     ) -> None:
         self._clock = clock
         self._tasks = tasks
@@ -106,6 +108,7 @@ class Intake:
             enough=16,
             at_once=accept_at_once,
             unclaimed=unheard,
+            doubtful=doubtful,
         )
         self._last = clock.now() - timedelta(microseconds=1)
         self._underway: dict[UUID, Underway] = {}

@@ -51,6 +51,8 @@ class GroupCommit(Generic[C, R]):
     would and returns its outcomes, or changes nothing and returns None. It saves BEGIN and COMMIT.
 
     `unclaimed`, if given, is told of commands that were done although their callers had given up waiting meanwhile.
+    `doubtful`, if given, is told of commands whose connection broke under way, as their callers are told Unavailable:
+    they may have been done all the same.
 
     With several `lanes`, one batch is prepared while another is being committed; a lane sets out as soon as
     `enough` commands wait. Lanes may overtake each other: who needs an order submits one after the other.
@@ -66,10 +68,12 @@ class GroupCommit(Generic[C, R]):
         enough: int = 256,
         at_once: Callable[[Connection, Sequence[C]], Awaitable[Sequence[R] | None]] | None = None,
         unclaimed: Callable[[C, R], None] | None = None,
+        doubtful: Callable[[Sequence[C]], None] | None = None,
     ) -> None:
         self._run = run
         self._at_once = at_once
         self._unclaimed = unclaimed
+        self._doubtful = doubtful
         self._spawn = spawn
         self._limit = limit
         self._lanes = self._free_lanes = lanes
@@ -186,14 +190,21 @@ class GroupCommit(Generic[C, R]):
 
     async def _transaction(self, items: list[C], lent: Lent) -> Sequence[R]:
         for attempt in range(1, 4):
+            begun = False
             try:
                 with no_network():
                     if self._at_once is not None:
                         async with lent as raw:
+                            begun = True
                             if (done := await self._at_once(raw, items)) is not None:
                                 return done
                     async with lent.committing() as raw:
+                        begun = True
                         return await self._run(raw, items)
+            except Unavailable:
+                if begun and self._doubtful is not None:
+                    self._doubtful(items)
+                raise
             except RETRYABLE:
                 if attempt == 3:
                     raise

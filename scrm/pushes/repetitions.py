@@ -66,6 +66,25 @@ async def owe(tx: Transaction, *, key: UUID, purpose: str, due_at: datetime) -> 
     )
 
 
+@command
+async def owe_doubtful(tx: Transaction, *, accepted: Mapping[UUID, datetime], due_at: datetime) -> None:
+    """Owe the answers of pushes that were refused, as far as they are stored after all: `accepted` is key and moment.
+
+    The moment, a process's own, tells them from pushes that another request had brought, and answered, before.
+    """
+    await tx.connection.execute(
+        """
+        INSERT INTO owed_answer (push_key, purpose, due_at)
+        SELECT p.key, 'answer', $3 FROM unnest($1::uuid[], $2::timestamptz[]) AS a (key, at)
+        JOIN push p ON p.key = a.key AND p.received_at = a.at
+        WHERE p.state = 'answered' AND p.answer IS NOT NULL AND p.told = 0 ON CONFLICT DO NOTHING
+        """,
+        list(accepted),
+        list(accepted.values()),
+        due_at,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Owed:
     """An answer that nobody has seen to; `answer` is None when somebody has, or its push is no longer kept."""

@@ -1,7 +1,7 @@
 """The intake: one push of a fan at a time on its way to the database, and no push waits longer than its own time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -158,7 +158,10 @@ async def test_a_long_queue_of_one_fan_may_come_to_nothing_at_once(house: House,
     def unheard(_arrival: Arrival, _accepted: Accepted) -> None:
         raise AssertionError("nothing was stored")
 
-    intake = Intake(clock, Tasks(), budget=4.5, prepare=prepare, work=work, unheard=unheard)
+    def doubtful(_arrivals: Sequence[Arrival]) -> None:
+        raise AssertionError("the database is there")
+
+    intake = Intake(clock, Tasks(), budget=4.5, prepare=prepare, work=work, unheard=unheard, doubtful=doubtful)
     told = [_Told() for _ in range(3000)]
     for number, waiter in enumerate(told):
         fields: dict[str, Any] = {"MsgType": "text", "FromUserName": "oFan", "CreateTime": "1", "MsgId": str(number)}

@@ -3,22 +3,25 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
-from bot.engine import OWED
+from bot.engine import OWED, REPEATED
 from bot.recovery import AGAIN
 from bot.replies import Reply, TextReply
 from bot.router import Context
 from handlers.fallback import APOLOGY
 from kit.clock import ManualClock
 from scrm import db
+from scrm.pushes.repetitions import owe_doubtful
 from tests.bot.desk import Desk, quick
 from tests.bot.house import BRIEF, House, until
 from tests.bot.metered import counted
 from tests.bot.platform import Account
 from tests.bot.test_late import follow, text_body
+from tests.db.outage import gate
 
 # Whoever ends a push with an answer waits in the middle of its commit while the table holds a row.
 STALL = """
@@ -51,6 +54,10 @@ async def stalled() -> AsyncIterator[None]:
     finally:
         async with db.connection() as raw:
             await raw.execute("DELETE FROM stalled")
+
+
+async def commit_hangs() -> bool:
+    return await db.fetch("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%stall%' OR wait_event = 'PgSleep'") != []
 
 
 async def is_late(house: House, account: Account) -> bool:
@@ -176,6 +183,45 @@ async def test_a_worker_sends_what_a_process_that_died_left_unheard(
     assert (row["state"], row["answer"]) == ("late", None)
     assert not await owed()
     assert (await worker.send_owed(), await house.outbox(account)) == (0, [text_body("快答")])
+
+
+async def test_an_answer_that_was_stored_as_the_database_was_lost_is_owed(stalling: House, clock: ManualClock) -> None:
+    """The push is refused, for nobody knows; repetitions may not come before the database is back."""
+    house = stalling
+    account = await house.account()
+    async with gate(house.url) as way:
+        server = await house.server(quick(快=TextReply("快答")), url=way.url)
+        await follow(account, server)
+        push = account.text("oFan", "快")
+        async with stalled():
+            request = asyncio.ensure_future(push.to(server))
+            await until(commit_hangs)
+            await way.shut()
+            assert ((answer := await request).status, answer.raw) == (503, b"database_away")
+            assert [(await push.to(server)).status for _ in range(2)] == [503] * 2
+        await way.open()
+
+        async def owed() -> bool:
+            return await house.rows("SELECT 1 FROM owed_answer") != []
+
+        await until(owed)
+        row = await house.push(push)
+        assert (row["state"], row["told"]) == ("answered", 0)
+        clock.advance(seconds=REPEATED.total_seconds())
+        assert (await server.send_owed(), await house.outbox(account)) == (1, [text_body("快答")])
+        assert ((await push.to(server)).raw, await server.send_owed()) == (b"success", 0)
+        await house.close()
+
+
+async def test_what_another_request_was_answered_is_not_doubtful(own_house: House, clock: ManualClock) -> None:
+    account = await own_house.account()
+    server = await own_house.server(quick(快=TextReply("快答")))
+    push = account.text("oFan", "快")
+    assert (await push.to(server)).text == "快答"
+    (row,) = await own_house.rows("SELECT key, received_at FROM push")
+    for ours, owed in ((row["received_at"] + timedelta(microseconds=1), 0), (row["received_at"], 1)):
+        await owe_doubtful(accepted={row["key"]: ours}, due_at=clock.now())
+        assert len(await own_house.rows("SELECT 1 FROM owed_answer")) == owed
 
 
 async def test_a_worker_leaves_what_a_repetition_was_told(stalling: House, clock: ManualClock) -> None:
