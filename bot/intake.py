@@ -15,7 +15,7 @@ from uuid import UUID
 from bot.directory import Served
 from bot.isolation import LEASE
 from bot.replies import Reply
-from bot.timeline import payload_of, subject_of
+from bot.timeline import may_be_new, payload_of, subject_of
 from bot.wire import Message
 from kit.clock import Clock, from_epoch
 from kit.ids import key_of
@@ -164,6 +164,7 @@ class Intake:
                 fields=message.fields,
                 lease_until=now + LEASE,
                 answer=None if prepared is None else prepared[1],
+                may_be_new=may_be_new(message),
             )
             self._accept.enter(arrival, push)
         except Exception as error:  # noqa: BLE001  # told to whoever waits, whatever it is

@@ -2,7 +2,7 @@
 
 One passive reply is all a push may get: what is longer than 2048 bytes, what a handler adds, and what waited
 from an earlier push is spread over this reply and what follows it. An account without customer-service
-messages keeps what follows for the fan's next message.
+messages keeps what follows for the fan's next message, as does any account what WeChat's counts have no room for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +24,8 @@ from scrm.pushes.repetitions import withdraw
 from scrm.pushes.service import DialogueChange, Held
 
 BETWEEN_HELD_AND_NEW = "\n\n"
+# What an account may never send, or no more of before the fan acts again, goes with the answer to their next message.
+WAITS = frozenset({"no_capability", "count_exhausted"})
 # A passive reply is still on its way back when what follows it is stored, and must not be overtaken by it.
 BEHIND = timedelta(seconds=1)
 
@@ -195,7 +197,7 @@ async def _say(
                 key=key_of(name, key, n), fan_id=fan_id, body=body, purpose=purpose, now=now, due_at=due_at
             )
             # What the staff's desk says is of this moment: with the fan's next message it would be wrong.
-            if verdict.reason == "no_capability" and part.reply is not None and purpose == "answer":
+            if verdict.reason in WAITS and part.reply is not None and purpose == "answer":
                 if part.held is None:
                     said.kept.append(to_data(part.reply))
                 continue

@@ -72,9 +72,10 @@ ABOUT_THE_ACCOUNT = frozenset(
         "wechat.event.trade_manage_remind_shipping",
         "wechat.event.trade_manage_order_settlement",
         "wechat.event.debug_demo",
-        "wechat.event.unknown",
     }
 )
+# Nobody knows who sends these: a fan, if we know one by that name, and nobody is made of the name.
+ABOUT_WHOM_WE_KNOW = frozenset({"wechat.event.unknown"})
 
 
 async def _followed(raw: Connection, events: Sequence[Appended]) -> None:
@@ -105,6 +106,11 @@ def subject_of(message: Message) -> str | None:
         # The sender is the platform's own name; the person stands inside.
         return message.subject_openid if 0 < len(message.subject_openid) <= messages.MAX_NAME else None
     return None if message.kind in ABOUT_THE_ACCOUNT else message.openid
+
+
+def may_be_new(message: Message) -> bool:
+    """Tell whether the openid of a push is a person's for sure, who becomes a fan if nobody has it yet."""
+    return message.kind not in ABOUT_WHOM_WE_KNOW
 
 
 _Reader = Callable[[Message], Mapping[str, Any]]

@@ -4,7 +4,7 @@ from bot.content import say
 from bot.push_events import ScanEvent
 from bot.replies import TextReply
 from bot.router import Answer, Context, Router
-from scrm.channels.models import Channel
+from scrm.channels import queries as channels
 from scrm.replies import service as replies
 
 router = Router("scan")
@@ -15,7 +15,7 @@ async def scan(context: Context) -> Answer:
     """Answer a scan by somebody who follows already."""
     event = context.message
     assert isinstance(event, ScanEvent)  # noqa: S101  # the router's promise, for the type checker
-    channel = await Channel.get_or_none(account_id=context.account.id, scene=event.scene or "")
+    channel = await channels.of_scene(context.account.id, event.scene)
     if channel is None:
         return None
     content = await replies.text_of_channel(context.account.id, channel.id)

@@ -3,7 +3,7 @@
 from bot.content import say
 from bot.push_events import SubscribeEvent
 from bot.router import Answer, Context, Router
-from scrm.channels.models import Channel
+from scrm.channels import queries as channels
 from scrm.members import queries as members
 from scrm.replies import service as replies
 
@@ -16,7 +16,7 @@ async def welcome(context: Context) -> Answer:
     event = context.message
     assert isinstance(event, SubscribeEvent)  # noqa: S101  # the router's promise, for the type checker
     assert context.fan_id is not None  # noqa: S101  # a follow is always somebody's
-    channel = await Channel.get_or_none(account_id=context.account.id, scene=event.scene) if event.scene else None
+    channel = await channels.of_scene(context.account.id, event.scene)
     fan = await members.fan(context.fan_id)
     content = await replies.welcome_for(
         context.account.id,

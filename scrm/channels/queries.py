@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from scrm import db
+from scrm.channels.models import Channel
+from scrm.channels.service import is_scene
 
 # Of an event e: the name of the channel whose code was scanned, null for any other.
 CHANNEL = """
@@ -44,3 +46,8 @@ ORDER BY c.id
 async def counts(account_id: int) -> list[ChannelCount]:
     """Return the counts of every channel of an account."""
     return [ChannelCount(**dict(row)) for row in await db.fetch(_COUNTS, account_id)]
+
+
+async def of_scene(account_id: int, scene: str | None) -> Channel | None:
+    """Return the channel whose code has this scene, if there is one; None also for what is no scene."""
+    return await Channel.get_or_none(account_id=account_id, scene=scene) if scene and is_scene(scene) else None

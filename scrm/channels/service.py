@@ -51,7 +51,7 @@ async def followed_through(raw: Connection, events: Sequence[Appended]) -> None:
 
 
 async def _touch(raw: Connection, events: Sequence[Appended], *, followed: bool) -> None:
-    scenes = [(event, str(event.payload["scene"])[:64]) for event in events if event.payload.get("scene")]
+    scenes = [(event, str(event.payload["scene"])) for event in events if is_scene(str(event.payload.get("scene", "")))]
     if not scenes:
         return
     await raw.execute(
@@ -68,9 +68,14 @@ async def _touch(raw: Connection, events: Sequence[Appended], *, followed: bool)
         await raw.execute(_FIRST_AND_LAST, event.fan_id, channel_id, event.occurred_at)
 
 
+def is_scene(scene: str) -> bool:
+    """Tell whether a code can have this scene: WeChat's are 1 to 64 characters; anything else touches no channel."""
+    return is_name(scene, 64)
+
+
 def check_scene(scene: str) -> None:
-    """Raise Invalid for what is no scene: it could be neither stored nor looked up."""
-    if not is_name(scene, 64):
+    """Raise Invalid for what is no scene."""
+    if not is_scene(scene):
         raise Invalid("场景值长度为 1 到 64 个字符，不含控制字符", field="scene")
 
 

@@ -33,6 +33,8 @@ class Arrival:
     fields: Mapping[str, Any]
     lease_until: datetime
     answer: Mapping[str, Any] | None = None
+    # Whether a fan is made of an openid that nobody has; else the push is about nobody then.
+    may_be_new: bool = True
 
 
 @dataclass(slots=True)  # not frozen, as above
@@ -58,11 +60,11 @@ WITH input AS (
     -- One JSON text: to encode eleven arrays element by element costs the caller more than this costs here.
     SELECT * FROM ROWS FROM (
         json_to_recordset($1::json) AS (
-            key uuid, account_id bigint, openid text, kind text, occurred_at timestamptz, received_at timestamptz,
-            payload jsonb, fields json, lease_until timestamptz, answer jsonb
+            key uuid, account_id bigint, openid text, may_be_new boolean, kind text, occurred_at timestamptz,
+            received_at timestamptz, payload jsonb, fields json, lease_until timestamptz, answer jsonb
         )
     ) WITH ORDINALITY AS i (
-        key, account_id, openid, kind, occurred_at, received_at, payload, fields, lease_until, answer, n
+        key, account_id, openid, may_be_new, kind, occurred_at, received_at, payload, fields, lease_until, answer, n
     )
 ), known AS (
     SELECT i.*, f.id AS fan_id, f.member_id
@@ -76,7 +78,7 @@ WITH input AS (
     SELECT account_id, openid, since, nextval('member_id_seq') AS member_id
     FROM (
         SELECT account_id, openid, min(received_at) AS since FROM known
-        WHERE fan_id IS NULL AND openid IS NOT NULL GROUP BY account_id, openid
+        WHERE fan_id IS NULL AND openid IS NOT NULL AND may_be_new GROUP BY account_id, openid
     ) each_once
 ), made AS (
     INSERT INTO fan (account_id, openid, member_id, created_at)
@@ -86,7 +88,7 @@ WITH input AS (
 ), their_members AS (
     INSERT INTO member (id, created_at) SELECT member_id, created_at FROM made
 ), located AS (
-    SELECT k.n, k.key, k.account_id, k.kind, k.openid, k.occurred_at, k.received_at, k.payload, k.fields,
+    SELECT k.n, k.key, k.account_id, k.kind, k.openid, k.may_be_new, k.occurred_at, k.received_at, k.payload, k.fields,
            k.lease_until, k.answer,
            coalesce(k.fan_id, m.id) AS fan_id, coalesce(k.member_id, m.member_id) AS member_id
     FROM known k LEFT JOIN made m ON k.fan_id IS NULL AND m.account_id = k.account_id AND m.openid = k.openid
@@ -95,7 +97,7 @@ WITH input AS (
     -- in one order (fans, keys, consequences), so that batches with pushes in common wait for each other and never in
     -- a circle.
     INSERT INTO event_key (key) SELECT key FROM located
-    WHERE NOT EXISTS (SELECT FROM located u WHERE u.fan_id IS NULL AND u.openid IS NOT NULL)
+    WHERE NOT EXISTS (SELECT FROM located u WHERE u.fan_id IS NULL AND u.openid IS NOT NULL AND u.may_be_new)
     ORDER BY key ON CONFLICT DO NOTHING RETURNING key
 ), new AS (
     SELECT l.*,
@@ -165,7 +167,7 @@ async def _accept_located(raw: Connection, arrivals: list[Arrival]) -> list[Acce
     given = _ARRIVALS.dump_json(arrivals).decode()
     for _ in range(2):
         rows = [Accepted(*row) for row in await raw.fetch(_ACCEPT, given)]
-        if not any(row.fan_id is None and a.openid is not None for a, row in zip(arrivals, rows, strict=True)):
+        if not any(row.fan_id is None and a.openid and a.may_be_new for a, row in zip(arrivals, rows, strict=True)):
             return rows
     return None
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.wire import EVENTS, MESSAGES
+from handlers import ROUTERS
 from kit.clock import ManualClock
 from simulator import wire
 from tests.bot.house import House
@@ -42,10 +43,61 @@ async def test_a_privacy_event_is_about_the_person_inside(house: House, person: 
     assert [row["openid"] for row in rows] == fans
 
 
+async def test_an_unknown_event_is_about_whom_we_know(house: House, clock: ManualClock) -> None:
+    """Of a name that no fan has it makes nobody: the platform's own names stand there too."""
+    account = await house.account()
+    server = await house.server()
+    await account.text("oFan", "你好").to(server)
+    card = account.event("oFan", "user_get_card", UserCardCode="12312312")
+    clock.advance(seconds=1)
+    assert [(await push.to(server)).raw for push in (card, account.event("oNobody", "user_get_card"))] == [
+        b"success"
+    ] * 2
+    rows = await house.rows(
+        """
+        SELECT f.openid, e.member_id = f.member_id AS theirs FROM event e LEFT JOIN fan f ON f.id = e.fan_id
+        WHERE e.account_id = $1 AND e.kind = 'wechat.event.unknown' ORDER BY e.id
+        """,
+        account.id,
+    )
+    assert [(row["openid"], row["theirs"]) for row in rows] == [("oFan", True), (None, None)]
+    rows = await house.rows("SELECT openid FROM fan WHERE account_id = $1", account.id)
+    assert [row["openid"] for row in rows] == ["oFan"]
+
+
+async def test_an_unfollow_that_comes_late_ends_nothing(house: House, clock: ManualClock) -> None:
+    account = await house.account()
+    server = await house.server(*ROUTERS)
+    late = account.event("oFan", "unsubscribe")
+    clock.advance(seconds=3)
+    await account.event("oFan", "subscribe", EventKey="").to(server)
+    clock.advance(seconds=1)
+    assert (await account.text("oFan", "人工").to(server)).text
+    assert (await late.to(server)).raw == b"success"
+    rows = await house.rows(
+        """
+        SELECT f.following, c.state, d.name FROM fan f JOIN conversation c ON c.fan_id = f.id
+        JOIN dialogue d ON d.fan_id = f.id WHERE f.account_id = $1
+        """,
+        account.id,
+    )
+    assert [(row["following"], row["state"], row["name"]) for row in rows] == [(True, "waiting", "person")]
+
+
+@pytest.mark.parametrize("event", ["subscribe", "SCAN"])
+async def test_what_cannot_be_a_scene_touches_no_channel(house: House, event: str) -> None:
+    account = await house.account(fmt="json")
+    server = await house.server(*ROUTERS)
+    prefix = "qrscene_" if event == "subscribe" else ""
+    odd = [account.event(f"oFan{n}", event, EventKey=prefix + scene) for n, scene in enumerate(("x" * 65, "a\x07b"))]
+    assert [(await push.to(server)).raw for push in odd] == [b"success"] * 2
+    assert await house.rows("SELECT 1 FROM channel WHERE account_id = $1", account.id) == []
+
+
 async def test_unknown_types_are_stored_whole_and_answered_success(house: House) -> None:
     account = await house.account()
     server = await house.server()
-    new = account.event("oFan", "quantum_leap", EventKey="k", Depth={"Inner": "1"})
+    new = account.event("oNobody", "quantum_leap", EventKey="k", Depth={"Inner": "1"})
     async with counted("fensi_pushes_total", by=1, kind="wechat.event.unknown", outcome="answered"):
         assert [(await new.to(server)).raw for _ in range(2)] == [b"success"] * 2
     message = account.message("oFan", "hologram", Beam="b")

@@ -28,6 +28,30 @@ async def test_no_part_of_a_long_answer_is_missing(house: House, desk: Desk) -> 
     assert (await house.push(long))["reason"] != "held_dropped"
 
 
+async def test_what_the_counts_have_no_room_for_comes_with_the_next_message(house: House, desk: Desk) -> None:
+    """One passive reply and five more are all that a message of a fan opens."""
+    longer = LONG + LONG + LONG[:1500]
+    parts = split_text(longer)
+    assert len(parts) == 13
+
+    async def say(_context: Context) -> Reply:
+        return TextReply(longer)
+
+    desk.acts["长"] = say
+    account = await house.account()
+    server = await house.server(desk.router)
+    long = account.text("oFan", "长")
+    said = [(await long.to(server)).text]
+    assert [body["text"]["content"] for body in await house.outbox(account)] == parts[1:6]
+    row = await house.push(long)
+    assert (row["state"], row["reason"]) == ("answered", "")
+    # Those five are on their way still, so there is room for none but the passive replies.
+    said += [(await account.text("oFan", "好").to(server)).text for _ in range(7)]
+    assert said[:7] == [parts[0], *parts[6:12]]
+    assert (said[7] or "").startswith(parts[12])
+    assert len(await house.outbox(account)) == 5
+
+
 async def test_the_oldest_answer_goes_whole_and_its_push_says_so(house: House, desk: Desk) -> None:
     """Nobody sees what is answered to a tapped link, so what waits stays, and grows."""
     links = Router("links")
