@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
+from app import causes
 from app.server import SERVICES, NotMigratedError, check_holidays, check_ready, health_routes, stopping
 from app.services import Services, services
 from app.settings import Settings
@@ -115,7 +116,7 @@ async def erase_cancelled(payload: dict[str, Any], given: schedules.Services) ->
 async def work(settings: Settings, database_url: str) -> None:
     """Work until SIGINT or SIGTERM, then end in good order. Raises NotReadyError."""
     if names := await pending(database_url):
-        raise NotMigratedError(f"the database lacks {len(names)} migrations: run `fensi migrate`")
+        raise NotMigratedError(causes.of_schema(names, demo=settings.demo))
     stop = asyncio.Event()
     with stopping(stop):
         async with services(settings, database_url) as opened:

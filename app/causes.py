@@ -1,7 +1,7 @@
 """Why a part does not answer, in words for the person who set it up; never with a secret or an address's password."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import aiohttp
 import asyncpg
@@ -23,6 +23,11 @@ def of_database(error: BaseException, name: str) -> str:
 def is_missing(error: BaseException) -> bool:
     """Tell whether the server answers, and has no such database."""
     return any(isinstance(each, asyncpg.InvalidCatalogNameError) for each in _chain(error))
+
+
+def of_schema(missing: Sequence[str], *, demo: bool) -> str:
+    """Say that a database lacks these migrations, and what to do; the demo's is a house of its own."""
+    return f"the database lacks {len(missing)} migrations: run `fensi {'demo ' if demo else ''}migrate`"
 
 
 def of_request(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import errno
 import getpass
 import json
 import os
@@ -109,12 +110,14 @@ async def _check_ready(settings: Settings, url: str) -> None:
 
 def check_free(host: str, port: int) -> None:
     """Raise CommandError when somebody listens there already: processes that share a port would just join them."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}; is it running already?") from None
+    try:
+        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        running = "; is it running already?" if error.errno == errno.EADDRINUSE else ""
+        raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}{running}") from None
 
 
 def worker(settings: Settings, _given: argparse.Namespace) -> int:
@@ -233,8 +236,7 @@ async def check_migrated(settings: Settings, url: str) -> None:
     from scrm.migrate import pending
 
     if names := await pending(url):
-        where = "demo " if settings.demo else ""
-        raise CommandError(f"the database lacks {len(names)} migrations: run `fensi {where}migrate`")
+        raise CommandError(causes.of_schema(names, demo=settings.demo))
 
 
 def in_database(settings: Settings, work: Any) -> Any:

@@ -130,7 +130,7 @@ async def _database(settings: Settings, url: str) -> Finding:
     if int(version) < 150000:
         return Finding(False, f"{where} is version {int(version) // 10000}; 15 or newer is needed")
     if missing:
-        return Finding(False, f"the database lacks {len(missing)} migrations: run `fensi migrate`")
+        return Finding(False, causes.of_schema(missing, demo=settings.demo))
     return Finding(True, f"{where} {int(version) // 10000} answers, at the present schema")
 
 
@@ -203,7 +203,7 @@ async def _accounts(settings: Settings, opened: Services, held: Mapping[int, Stu
             said = f"{messages} until somebody acts: WeChat refuses with {stuck_here.code}"
             found.append(Finding(False, f"{name}: {said}"))
         try:
-            await client_of(opened, account.id).token()
+            await client_of(opened, account.id).check()
         except WeChatFailure as failure:
             found.append(Finding(False, f"{name}: no access token from {settings.wechat_url}: {failure}"))
             continue

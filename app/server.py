@@ -14,7 +14,7 @@ from aiohttp import web
 
 import console
 import miniprogram_api
-from app import demo_staff
+from app import causes, demo_staff
 from app.processes import orphaned
 from app.services import Services, services
 from app.settings import Settings
@@ -171,7 +171,7 @@ async def check_ready(settings: Settings, clock: Clock) -> None:
 async def serve(settings: Settings, database_url: str, *, reuse_port: bool = False) -> None:
     """Serve until SIGINT or SIGTERM, then finish what was accepted. Raises NotReadyError."""
     if names := await pending(database_url):
-        raise NotMigratedError(f"the database lacks {len(names)} migrations: run `fensi migrate`")
+        raise NotMigratedError(causes.of_schema(names, demo=settings.demo))
     stop = asyncio.Event()
     with stopping(stop):
         async with services(settings, database_url) as opened:

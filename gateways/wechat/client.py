@@ -142,6 +142,13 @@ class WeChatClient(WeChatPyClient):  # type: ignore[misc]  # wechatpy has no typ
         """Return the access token, for the rare address that must hold it. Never store, show or log it."""
         return await self._token.get()
 
+    async def check(self) -> None:
+        """Ask the platform for the token, kept or not, to learn that it answers and knows the AppSecret.
+
+        The stable token is the one that everybody has, so nobody is disturbed. Raises WeChatFailure.
+        """
+        await self._stable_token(False)
+
     async def token_at_hand(self) -> bool:
         """Whether a token that counts is kept, without asking the platform. Raises StateUnavailable."""
         return await self._token.at_hand()

@@ -1,6 +1,7 @@
 """What the commands say, in one sentence and an exit code, about an installation that is not right."""
 
 import asyncio
+import socket
 from pathlib import Path
 
 import aiohttp
@@ -36,6 +37,20 @@ async def test_a_database_that_is_not_there(command: str, tmp_path: Path, wechat
     finally:
         await fensi.remove()
     assert (code, said) == (1, "FENSI_DATABASE_URL: PostgreSQL does not answer: connection refused\n")
+
+
+async def test_several_processes_listen_on_ipv6_too(db: TortoiseContext, fensi: Fensi, wechat: SimulatorServer) -> None:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    server = await fensi.serve(workers=2, host="::")
+    async with aiohttp.ClientSession() as http, http.get(f"http://[::1]:{server.port}/readyz") as answer:
+        assert answer.status == 200
+    code, said = await fensi.run("serve", "--workers", "2", host="no.such.host.invalid")
+    assert (code, said.startswith("cannot listen on no.such.host.invalid:")) == (1, True)
+    assert "running" not in said
 
 
 async def test_doctor_when_all_is_well_wrong_and_unreachable(

@@ -181,6 +181,14 @@ async def test_a_wrong_secret_names_the_account(clinic: Clinic) -> None:
     assert "s3cr3t0fours" not in line
 
 
+async def test_a_token_that_is_kept_says_nothing_of_the_platform(clinic: Clinic, redis_url: str) -> None:
+    redis, nowhere = {"redis_url": redis_url}, f"http://127.0.0.1:{free_port()}"
+    assert [line for line in await clinic.complaints(**redis) if "access token" in line] == []
+    found = await clinic.complaints(**redis, wechat_url=nowhere)
+    (line,) = [line for line in found if "access token" in line]
+    assert line.startswith(f"account {clinic.account_id} “花店”: no access token from {nowhere}: ")
+
+
 async def test_messages_that_a_wrong_secret_stops_are_counted_by_account_and_told(clinic: Clinic) -> None:
     now = SystemClock().now()
     fan = await make_follower(clinic.account_id, now - timedelta(hours=3))
@@ -228,7 +236,7 @@ async def test_an_answer_without_a_token_is_a_sentence(clinic: Clinic) -> None:
         url = f"http://127.0.0.1:{proxy.port}"
         (line,) = await clinic.complaints(wechat_url=url)
     name = f"account {clinic.account_id} “花店”"
-    assert line == f"{name}: no access token from {url}: no credential: the answer lacks 'access_token'"
+    assert line == f"{name}: no access token from {url}: the answer lacks 'access_token'"
 
 
 async def test_the_key_on_this_machine_only_is_a_complaint_where_the_database_is_not(clinic: Clinic) -> None:
