@@ -155,7 +155,10 @@ class ParcelAddress(Shown):
 
 
 class MallRedemption(BaseModel):
-    """A redemption; `member_id` is the person, `nickname` what the caller may call them."""
+    """A redemption; `member_id` is the person, `nickname` what the caller may call them.
+
+    Nothing is written of whom `erased` says that they left: no parcel is sent, and nothing cancelled.
+    """
 
     id: int
     gift_id: int
@@ -163,6 +166,7 @@ class MallRedemption(BaseModel):
     kind: Kind
     member_id: int
     nickname: str
+    erased: bool
     points: int
     state: State
     shipping_company: str

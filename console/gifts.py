@@ -145,7 +145,7 @@ async def gift_movements(call: Call, gift_id: int, query: MovementQuery) -> Stoc
 async def known_gift(call: Call, gift_id: int) -> GiftCard:
     """Return a gift of the caller's brands. Raises NotFound for any other."""
     one = await listing.gift(gift_id)
-    call.brand(one.brand_id)
+    call.at(one.brand_id, "没有这个积分商品")
     return one
 
 

@@ -102,7 +102,8 @@ async def cancel_redemption(call: Call, redemption_id: int, body: Cancelling) ->
         return await service.cancel(redemption_id=redemption_id, now=call.now, reason=body.reason)
 
     def line(changed: bool) -> Entry | None:
-        after = {"points": one.points, "reason": body.reason}
+        # What staff write of a member is erased with them; the trail is not.
+        after = {"points": one.points}
         entry = Entry("redemption.cancelled", f"redemption:{one.id}", one.gift, one.brand_id, after=after)
         return entry if changed else None
 
@@ -139,7 +140,7 @@ def _address(call: Call, one: Ordered) -> ParcelAddress | None:
 async def _known(call: Call, redemption_id: int) -> Ordered:
     """Return a redemption at the caller's brands. Raises NotFound for any other."""
     one = await listing.redemption(redemption_id)
-    call.brand(one.brand_id)
+    call.at(one.brand_id, "没有这笔兑换")
     return one
 
 

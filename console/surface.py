@@ -132,8 +132,12 @@ class Call:
 
     def brand(self, brand_id: int) -> int:
         """Return a brand that the caller works for. Raises NotFound for any other: to them it does not exist."""
+        return self.at(brand_id, "没有这个品牌")
+
+    def at(self, brand_id: int, missing: str) -> int:
+        """As `brand`, for something that is there: raises NotFound with the words for what there is not."""
         if self.me.brands is not None and brand_id not in self.me.brands:
-            raise NotFound("没有这个品牌")
+            raise NotFound(missing)
         return brand_id
 
 

@@ -133,6 +133,13 @@ async def cancel_redemption(call: Call, redemption_id: int, body: Cancel) -> Red
     return await _one(call, redemption_id)
 
 
+@SURFACE.post("/redemptions/{redemption_id}/arrival", errors=[NotFound, Conflict])
+async def confirm_arrival(call: Call, redemption_id: int) -> Redemption:
+    """确认收货：兑换完成；再确认一次不会有变化."""
+    await service.complete(redemption_id=redemption_id, by_member=call.me.member_id, now=call.now)
+    return await _one(call, redemption_id)
+
+
 @SURFACE.post("/redemptions/{redemption_id}/code", errors=[NotFound, Conflict])
 async def show_code(call: Call, redemption_id: int) -> Code:
     """查看兑换码：查看后视为已使用."""

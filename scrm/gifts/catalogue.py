@@ -93,9 +93,9 @@ async def change_gift(
     before = GiftTerms(**{name: getattr(gift, name) for name in TERMS})
     after = replace(before, **changes)
     after = replace(after, name=after.name.strip())
-    await _check(tx.connection, gift.brand_id, after)
     if after == before:
         return None
+    await _check(tx.connection, gift.brand_id, after, before.level)
     await Gift.filter(id=gift_id).update(**asdict(after), version=gift.version + 1)
     return Changed(before, after)
 
@@ -182,14 +182,16 @@ async def _locked(gift_id: int) -> Gift:
     return gift
 
 
-async def _check(raw: Connection, brand_id: int, terms: GiftTerms) -> None:
+async def _check(raw: Connection, brand_id: int, terms: GiftTerms, known_level: str | None = None) -> None:
+    # A level that is gone since stands in nobody's way: its gift can be taken off the shelf.
     if not 1 <= len(terms.name.strip()) <= 64:
         raise Invalid("名称长度为 1 到 64 个字符", field="name")
     if not 1 <= terms.price <= LARGEST:
         raise Invalid("所需积分必须大于零", field="price")
     if terms.per_person is not None and not 1 <= terms.per_person <= LARGEST:
         raise Invalid("每人限兑数量必须大于零", field="per_person")
-    if terms.level is not None and terms.level not in {one.name for one in await levels.of_brand(raw, brand_id)}:
+    known = {None, known_level} | {one.name for one in await levels.of_brand(raw, brand_id)}
+    if terms.level not in known:
         raise Invalid("没有这个等级", field="level")
     if len(terms.picture) > 255:
         raise Invalid("图片地址最长 255 个字符", field="picture")

@@ -3,7 +3,9 @@
 Locks, in this order in every command: fan, member, redemption, ledger, gift, code. A person's own rows come first
 and hinder nobody else. The gift's row, which a storm of people wants at once, comes last: the conditional UPDATE of
 its stock is followed only by the code and the commit, so people wait for each other there as briefly as possible,
-whoever finds it empty rolls back, and since nobody holds it while waiting for anything, no circle can form.
+whoever finds it empty rolls back, and since nobody holds it while waiting for anything, no circle can form. Only the
+points of redemptions made while two were one person may lie with both after a split: two such cancellations at once can
+meet, and the command is run again.
 """
 
 from dataclasses import dataclass
@@ -20,9 +22,9 @@ from scrm.errors import Conflict, Invalid, NotFound
 from scrm.events import kinds
 from scrm.events import service as events
 from scrm.gifts import queries
-from scrm.gifts.addresses import Address, opened, snapshot
+from scrm.gifts.addresses import snapshot
 from scrm.gifts.refusals import GiftView, refusal, why_not
-from scrm.members.person import hold
+from scrm.members.person import hold, refuse_erased
 from scrm.points import ledger
 from scrm.points.awarding import PLATFORMS
 
@@ -127,12 +129,14 @@ async def cancel(
 
     The member may (`by_member`, a home member) while it is placed; staff may later too. Stock, and a code, come
     back only if they never left: what was shipped is counted by whoever receives it, and a code that was shown
-    is void. Raises NotFound, also for somebody else's; Conflict `wrong_state`.
+    is void. Raises NotFound, also for somebody else's; Conflict `wrong_state`, and `account_deleted` for whom nothing
+    is written any more.
     """
     raw = tx.connection
     row = await _hold(raw, redemption_id, by_member)
     if row["state"] == "cancelled":
         return False
+    await refuse_erased(raw, row["member_id"])
     if by_member is not None and row["state"] != "placed":
         raise Conflict("已发货或已使用，不能取消", code="wrong_state")
     await raw.execute(
@@ -148,7 +152,7 @@ async def cancel(
         origin=ledger.Origin(f"取消兑换:{row['name']}:id:{row['gift_id']}", platform, now, event_key),
         now=now,
     )
-    await _tell(row, CANCELLED, event_key, now, {"reason": reason[:100]})
+    await _tell(row, CANCELLED, event_key, now, {"reason": reason[:100]}, by_member=by_member is not None)
     if row["state"] == "placed":
         await raw.execute("UPDATE gift SET stock = stock + 1 WHERE id = $1", row["gift_id"])
     await raw.execute(
@@ -166,7 +170,8 @@ async def cancel(
 async def ship(tx: Transaction, *, redemption_id: int, company: str, number: str, now: datetime) -> bool:
     """Record that a physical gift was sent; False when it was, with this number. A new number corrects the old.
 
-    Raises NotFound, Invalid naming `company` or `number`, Conflict `wrong_state`.
+    The event tells the first sending and by whom; the number, which may be corrected, is the row's alone. Raises
+    NotFound, Invalid naming `company` or `number`, Conflict `wrong_state`, and `account_deleted` as cancelling does.
     """
     company, number = company.strip(), number.strip()
     if not 1 <= len(company) <= 32:
@@ -175,6 +180,7 @@ async def ship(tx: Transaction, *, redemption_id: int, company: str, number: str
         raise Invalid("快递单号长度为 1 到 64 个字符", field="number")
     raw = tx.connection
     row = await _hold(raw, redemption_id, None)
+    await refuse_erased(raw, row["member_id"])
     if row["kind"] != "physical" or row["state"] not in {"placed", "shipped"}:
         raise Conflict("当前状态不能发货", code="wrong_state")
     if (row["state"], row["shipping_company"], row["shipping_number"]) == ("shipped", company, number):
@@ -189,7 +195,7 @@ async def ship(tx: Transaction, *, redemption_id: int, company: str, number: str
         number,
         now,
     )
-    await _tell(row, SHIPPED, key_of(SHIPPED.name, redemption_id), now, {"company": company, "number": number})
+    await _tell(row, SHIPPED, key_of(SHIPPED.name, redemption_id), now, {"company": company}, by_member=False)
     return True
 
 
@@ -228,15 +234,6 @@ async def show_code(tx: Transaction, sealer: Sealer, *, redemption_id: int, by_m
         )
     sealed = await raw.fetchval("SELECT sealed FROM gift_code WHERE redemption_id = $1", redemption_id)
     return sealer.open(sealed)
-
-
-@command
-async def address_for_shipping(tx: Transaction, sealer: Sealer, *, redemption_id: int) -> Address:
-    """Return where a gift goes, in clear, to the staff who pack it. Raises NotFound, also when it was erased."""
-    sealed = await tx.connection.fetchval("SELECT address_sealed FROM redemption WHERE id = $1", redemption_id)
-    if sealed is None:
-        raise NotFound("没有收货地址", field="redemption_id")
-    return opened(sealer, sealed)
 
 
 async def _address(raw: Connection, homes: list[int], gift: GiftView, address_id: int | None) -> str | None:
@@ -302,7 +299,10 @@ async def _hold(raw: Connection, redemption_id: int, by_member: int | None) -> a
     )
 
 
-async def _tell(row: asyncpg.Record, kind: kinds.Kind, key: UUID, now: datetime, more: dict[str, Any]) -> None:
+async def _tell(
+    row: asyncpg.Record, kind: kinds.Kind, key: UUID, now: datetime, more: dict[str, Any], *, by_member: bool
+) -> None:
+    """Note what became of a redemption. What staff do is no fan's act: it says nothing of when a member was here."""
     await events.append(
         key=key,
         kind=kind.name,
@@ -310,7 +310,7 @@ async def _tell(row: asyncpg.Record, kind: kinds.Kind, key: UUID, now: datetime,
         recorded_at=now,
         member_id=row["member_id"],
         account_id=row["account_id"],
-        fan_id=row["fan_id"],
+        fan_id=row["fan_id"] if by_member else None,
         payload={
             "redemption_id": row["id"],
             "gift_id": row["gift_id"],

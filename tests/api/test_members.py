@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from scrm.gifts import catalogue
+from scrm.gifts import catalogue, service
 from scrm.gifts.catalogue import GiftTerms
 from scrm.points.rulebook import install_preset
 from tests.api.conftest import Json, Mini
@@ -77,6 +77,18 @@ async def test_redeeming_and_cancelling(mini: Mini) -> None:
     assert (await phone.post(f"/redemptions/{made['id']}/code")).status == 404
 
 
+async def test_a_parcel_is_confirmed_by_its_member(mini: Mini) -> None:
+    phone, wanted = await mini.member(), await gift(mini)
+    await phone.earn(10)
+    place = (await phone.post("/addresses", HOME)).body["id"]
+    made = (await phone.post(f"/gifts/{wanted}/redeem", {"address_id": place})).body["id"]
+    assert (await phone.post(f"/redemptions/{made}/arrival")).code == "wrong_state"
+    await service.ship(redemption_id=made, company="顺丰", number="SF100", now=mini.clock.now())
+    there = (await phone.post(f"/redemptions/{made}/arrival", key="a")).body
+    assert (there["state"], there["completed_at"]) == ("completed", "2026-03-09T04:00:00Z")
+    assert (await phone.post(f"/redemptions/{made}/arrival")).body == there
+
+
 async def test_a_code_is_shown_to_its_member(mini: Mini) -> None:
     phone, sealer = await mini.member(), mini.services.sealer
     await phone.earn(10)
@@ -120,6 +132,7 @@ async def test_what_is_somebody_elses_is_not_there(mini: Mini) -> None:
         ("GET", f"/redemptions/{made}", None),
         ("POST", f"/redemptions/{made}/cancel", {}),
         ("POST", f"/redemptions/{made}/code", None),
+        ("POST", f"/redemptions/{made}/arrival", None),
     ):
         answer = await thief.call(method, path, body)
         nobodys = await thief.call(

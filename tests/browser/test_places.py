@@ -38,7 +38,7 @@ async def test_nothing_lies_under_the_gifts_button(hand: Hand, club: Club, width
     await hand.member("小雨")
     await hand.page.set_viewport_size({"width": width, "height": height})
     await hand.tap("mini-tab-Mall", f"gift-{cup}")
-    last = hand.page.get_by_text("取消后积分按原有效期退回。")
+    last = hand.page.get_by_text("取消后积分按原有效期退回，已过期的不退。")
     await last.scroll_into_view_if_needed()
     text, about, foot = [
         await one.evaluate("(e) => { const { top, bottom } = e.getBoundingClientRect(); return { top, bottom } }")

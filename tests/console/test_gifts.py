@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kit.ids import key_of
+from scrm.access.leaving import delete_account, erase_rest
 from scrm.db import fetch
 from scrm.gifts import addresses, service
 from scrm.gifts.addresses import Address
@@ -399,7 +400,64 @@ async def test_another_brands_gifts_do_not_exist(office: Office) -> None:
         await boss.post("/gifts", {"brand_id": 999_999, **PLATE}),
     ]
     assert [answer.said for answer in answers] == [(404, "not_found")] * len(answers)
+    # And in the words for what there is not.
+    for path_, missing in ((path, "/gifts/999999"), (f"{one}/arrival", "/redemptions/999999/arrival")):
+        method = "PUT" if "arrival" in path_ else "GET"
+        assert (await who.call(method, path_, {})).body == (await who.call(method, missing, {})).body
     # Nor are their lists longer for a gift or a member that is another's.
     assert (await who.get(f"/redemptions?brand={theirs}&gift={gift['id']}")).body == {"items": [], "next": None}
     after = (await boss.get(path)).body
     assert (after["price"], after["stock"], after["enabled"]) == (20, 4, True)
+
+
+async def test_of_whom_left_nothing_is_written_any_more(office: Office) -> None:
+    """A parcel on its way is no reason to stay; the number and the reason would be data of theirs again."""
+    who, brand = await office.signed_in("operator"), office.brands[0]
+    plate, account = await added(who, brand), await account_of(brand)
+    fan = await make_fan(account)
+    made = await parcel(office, fan, account, plate["id"])
+    path = f"/redemptions/{made}"
+    assert (await who.call("PUT", f"{path}/shipping", {"company": "顺丰", "number": "SF100"})).status == 200
+    await delete_account(office.services.sealer, member_id=fan.member_id, now=office.clock.now())
+    office.clock.advance(seconds=3600)
+    await erase_rest(member_id=fan.member_id, now=office.clock.now())
+    for attempt in (
+        await who.call("PUT", f"{path}/shipping", {"company": "顺丰", "number": "SF999"}),
+        await who.post(f"{path}/cancel", {"reason": "张小明拒收 13812345678"}),
+    ):
+        assert attempt.said == (409, "account_deleted")
+    row = "SELECT state, shipping_number, cancel_reason FROM redemption WHERE id = $1"
+    assert [tuple(one.values()) for one in await office.rows(row, made)] == [("shipped", "", "")]
+    assert await balance(fan) == 0
+    assert (await who.call("PUT", f"{path}/arrival", {})).body["state"] == "completed"
+    (item,) = (await who.get(f"/redemptions?brand={brand}")).body["items"]
+    assert (item["nickname"], item["erased"], item["address"]) == ("已注销的会员", True, None)
+
+
+async def test_what_staff_do_is_no_sign_of_the_member(office: Office) -> None:
+    """最近活跃 is what members did themselves."""
+    boss, brand = await office.signed_in(), office.brands[0]
+    plate, account = await added(boss, brand, per_person=None), await account_of(brand)
+    fan = await make_fan(account)
+    first, second = [await parcel(office, fan, account, plate["id"], n) for n in range(2)]
+    seen = (await boss.get(f"/members/{fan.member_id}")).body["seen_at"]
+    office.clock.advance(seconds=3600)
+    await boss.call("PUT", f"/redemptions/{first}/shipping", {"company": "顺丰", "number": "1"})
+    await boss.post(f"/redemptions/{second}/cancel", {"reason": "缺货，抱歉"})
+    assert (await boss.get(f"/members/{fan.member_id}")).body["seen_at"] == seen
+    kinds = await office.rows("SELECT kind, payload FROM event WHERE kind IN ('gift.shipped', 'gift.cancelled')")
+    assert sorted(row["kind"] for row in kinds) == ["gift.cancelled", "gift.shipped"]
+    assert [json.loads(row["payload"]).get("number") for row in kinds] == [None, None]
+    rows = await office.rows("SELECT after FROM audit WHERE action = 'redemption.cancelled'")
+    assert [row["after"] for row in rows] == ['{"points": 20}']
+
+
+async def test_a_gift_whose_level_is_gone_is_taken_off_the_shelf(office: Office) -> None:
+    who, brand = await office.signed_in("operator"), office.brands[0]
+    await levels.define(brand_id=brand, given=[{"name": "银", "threshold": 0}, {"name": "金", "threshold": 100}])
+    gift = await added(who, brand, level="金")
+    await levels.define(brand_id=brand, given=[{"name": "银", "threshold": 0}, {"name": "黄金", "threshold": 100}])
+    off = await who.call("PUT", f"/gifts/{gift['id']}/shelf", {"enabled": False})
+    assert (off.status, off.body["enabled"], off.body["level"]) == (200, False, "金")
+    other = await who.call("PUT", f"/gifts/{gift['id']}", {**TERMS, "level": "钻石", "expected": off.body["version"]})
+    assert (other.status, other.body["field"]) == (422, "level")

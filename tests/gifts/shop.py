@@ -107,6 +107,8 @@ async def stock(gift_id: int) -> int:
 
 
 async def kinds_of(fan: FanView) -> list[str]:
-    """Return what happened to the fan about gifts, in order."""
-    rows = await db.fetch("SELECT kind FROM event WHERE fan_id = $1 AND kind LIKE 'gift.%' ORDER BY id", fan.id)
+    """Return what happened at the fan's home about gifts, in order."""
+    rows = await db.fetch(
+        "SELECT kind FROM event WHERE member_id = $1 AND kind LIKE 'gift.%' ORDER BY id", fan.member_id
+    )
     return [row["kind"] for row in rows]

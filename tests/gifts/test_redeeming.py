@@ -8,7 +8,7 @@ import pytest
 
 from scrm.db import Transaction, fetch
 from scrm.errors import Conflict, DomainError, Invalid, NotFound
-from scrm.gifts import addresses, catalogue, movements, queries, service
+from scrm.gifts import addresses, catalogue, listing, movements, queries, service
 from scrm.gifts.addresses import Address
 from scrm.members.service import link_unionid
 from scrm.points import ledger, levels
@@ -48,7 +48,7 @@ class TestRedeeming:
         assert (shown.state, shown.points, shown.name, shown.placed_at) == ("placed", 10, "手机壳", at(5))
         assert shown.address is not None
         assert (shown.address.name, shown.address.phone) == ("张**", "138****5678")
-        assert await service.address_for_shipping(SEALER, redemption_id=made.id) == HOME
+        assert addresses.opened(SEALER, (await listing.redemption(made.id)).address_sealed or "") == HOME
 
     async def test_the_statement_says_it_as_the_source_does(self, shop: Shop) -> None:
         """Mission A095: −1 "兑换积分商品:手机壳:id:104406"."""
@@ -236,7 +236,6 @@ class TestShipping:
         assert await refused(attempt) == "wrong_state"
         attempt = service.ship(redemption_id=made.id, company="", number="SF1", now=START)
         assert await refused(attempt) == "invalid"
-        assert await refused(service.address_for_shipping(SEALER, redemption_id=made.id)) == "not_found"
 
 
 class TestStaff:

@@ -219,7 +219,7 @@ const SAYS: Record<string, (a: Values, b: Values, brand: number | null) => strin
   'points.adjusted': (a, _, brand) => [`${a.asset === 'growth' ? growthWord(brand) : '积分'} ${signed(a.amount)}`, because(a.reason)],
   'gift.stocked': (a) => [`库存 ${signed(a.amount)}，变为 ${a.stock}`, because(a.reason)],
   'gift.codes': (a) => [`导入 ${a.added} 个兑换码`, a.known ? `${a.known} 个已经有了` : ''],
-  'redemption.cancelled': (a) => [`退回 ${a.points} 积分`, because(a.reason)],
+  'redemption.cancelled': (a) => [`退回 ${a.points} 积分`],
   'redemptions.exported': (a) => [`${a.rows} 笔待发货`, a.clear ? '文件里有完整的收货人和电话' : '文件里的收货人和电话已打码'],
   'points.given': (a) => [`赠送 ${a.amount} 积分`, because(a.why)],
   'tag.batch_begun': (a) => [`给 ${a.total} 位会员${a.action === 'take' ? '移除' : '打上'}“${a.tag}”`, filtered(a.filter ?? [])],

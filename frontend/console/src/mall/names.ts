@@ -1,6 +1,5 @@
 // The points mall as people read it.
 import type { GiftItem, MallRedemption } from '../generated/contract'
-import { REDEMPTIONS } from '../members/words'
 import { fullTime } from '../words'
 
 export const KINDS: Record<GiftItem['kind'], string> = { physical: '实物', virtual: '兑换码' }
@@ -27,7 +26,7 @@ export function limitsOf(one: GiftItem): string[] {
 }
 
 /** The state of a redemption; nobody sends a code, its member looks at it. */
-export function stateOf(one: MallRedemption): Look {
+export function stateOf(one: Pick<MallRedemption, 'state' | 'kind'>): Look {
   if (one.state === 'placed') return one.kind === 'virtual' ? { text: '待查看', type: 'primary' } : { text: '待发货', type: 'warning' }
-  return { text: REDEMPTIONS[one.state] ?? one.state, type: one.state === 'cancelled' ? 'info' : 'success' }
+  return { text: STATES[one.state], type: one.state === 'cancelled' ? 'info' : 'success' }
 }

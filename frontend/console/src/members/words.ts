@@ -61,9 +61,6 @@ export function platformsOf(fans: readonly MemberFan[]): { name: string; followi
 
 export const GENDERS: Record<string, string> = { male: '男', female: '女', other: '其他' }
 export const EVIDENCE: Record<string, string> = { unionid: '相同的微信 UnionID', phone: '相同的手机号' }
-export const REDEMPTIONS: Record<string, string> = {
-  placed: '待发货', shipped: '已发货', completed: '已完成', cancelled: '已取消',
-}
 export const FRIENDS: Record<string, string> = { counts: '有效', void: '不计（之前已是会员）', fraud: '作弊' }
 export const TALKS: Record<string, string> = { bot: '智能助手接待', waiting: '等待人工', staff: '人工接待中', closed: '已结束' }
 export const PURPOSES: Record<string, string> = { answer: '自动回复', service: '服务消息' }
