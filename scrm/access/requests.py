@@ -63,7 +63,7 @@ async def claim(
         key,
     )
     if row is not None and row["request_hash"] != request_hash:
-        raise Invalid("这个 Idempotency-Key 已用于另一个请求", code="key_reused", field="Idempotency-Key")
+        raise Invalid("这次提交的内容和上一次不同，请刷新后重新提交", code="key_reused", field="Idempotency-Key")
     if row is None or row["state"] == "running":
         raise Conflict("同一个请求正在处理，请稍后再试", code="in_flight")
     return Answered(row["status"], sealer.open(row["body_sealed"]))

@@ -50,6 +50,7 @@ async def test_another_request_under_a_used_key_is_refused(mini: Mini) -> None:
     for path, body in (("/addresses", HOME | {"name": "李雷"}), ("/checkin", None)):
         answer = await phone.post(path, body, key="a")
         assert (answer.status, answer.code, answer.body["field"]) == (422, "key_reused", "Idempotency-Key")
+        assert answer.body["title"] == "这次提交的内容和上一次不同，请刷新后重新提交"
     assert (await phone.post("/addresses", HOME, key="a")).body == made.body
     assert await homes(phone) == 1
     for key in ("", "a b", "x" * 65, "键".encode().decode("latin-1")):
