@@ -59,6 +59,7 @@ class RuleItem(BaseModel):
     reply: Reply
     priority: int
     enabled: bool
+    version: int
     created_at: Moment
 
 
@@ -76,6 +77,12 @@ class RuleInput(Taken):
     reply: Reply
     priority: Annotated[int, Field(ge=0, lt=len(PRIORITIES))] = 100
     enabled: bool = True
+
+
+class ChangedRule(RuleInput):
+    """A rule as it is to be; `expected` is the version that it was made from."""
+
+    expected: Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class NewRule(RuleInput):
@@ -151,8 +158,11 @@ async def add_rule(call: Call, body: NewRule) -> RuleMade:
 
 
 @SURFACE.put("/rules/{rule_id}", permission=EDIT, status=204, errors=[NotFound, Invalid, Conflict])
-async def change_rule(call: Call, rule_id: int, body: RuleInput) -> None:
-    """修改规则."""
+async def change_rule(call: Call, rule_id: int, body: ChangedRule) -> None:
+    """修改规则.
+
+    409 `stale_version`: somebody has changed it meanwhile; `rule_exists`: another has that match and pattern.
+    """
     before = await _rule(call, rule_id)
 
     async def change() -> RuleView:
@@ -163,6 +173,7 @@ async def change_rule(call: Call, rule_id: int, body: RuleInput) -> None:
             reply=body.reply.model_dump(),
             priority=body.priority,
             enabled=body.enabled,
+            expected=body.expected,
         )
         return await _rule(call, rule_id)
 
@@ -244,6 +255,7 @@ def _item(view: RuleView) -> RuleItem:
             "reply": view.reply,
             "priority": view.priority,
             "enabled": view.enabled,
+            "version": view.version,
             "created_at": view.created_at,
         }
     )

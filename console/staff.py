@@ -37,6 +37,7 @@ class StaffItem(BaseModel):
     brands: list[int] | None
     skills: list[str]
     capacity: int
+    version: int
     created_at: Moment
     signed_in_at: Moment | None
     sessions: int
@@ -66,9 +67,10 @@ class NewStaff(StaffInput):
 
 
 class ChangedStaff(StaffInput):
-    """Somebody as they are to be."""
+    """Somebody as they are to be; `expected` is the version that was changed from."""
 
     status: Literal["active", "disabled"] = "active"
+    expected: Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class StaffMade(BaseModel):
@@ -124,9 +126,12 @@ async def staff_member(call: Call, staff_id: int) -> StaffItem:
 
 @SURFACE.put("/staff/{staff_id}", permission=MANAGE, status=204, errors=[NotFound, Conflict, Invalid])
 async def change_staff(call: Call, staff_id: int, body: ChangedStaff) -> None:
-    """修改员工."""
+    """修改员工.
+
+    409 `stale_version`: somebody has changed them meanwhile.
+    """
     given = _given(body, body.status)
-    await service.change(call.actor, by=call.me, staff_id=staff_id, given=given, now=call.now)
+    await service.change(call.actor, by=call.me, staff_id=staff_id, given=given, now=call.now, expected=body.expected)
 
 
 @SURFACE.post("/staff/{staff_id}/password", permission=MANAGE, network=True, errors=[NotFound])
@@ -162,6 +167,7 @@ def _item(view: StaffView) -> StaffItem:
             "brands": None if view.brands is None else sorted(view.brands),
             "skills": list(view.skills),
             "capacity": view.capacity,
+            "version": view.version,
             "created_at": view.created_at,
             "signed_in_at": view.signed_in_at,
             "sessions": view.sessions,

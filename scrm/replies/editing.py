@@ -57,17 +57,25 @@ async def change_rule(
     reply: dict[str, Any],
     priority: int,
     enabled: bool,
+    expected: int | None = None,
 ) -> None:
-    """Write a rule anew; its account stays. Raises NotFound, Invalid naming the field, Conflict for a taken pattern."""
+    """Write a rule anew; its account stays. `expected` is the version that it was made from.
+
+    Raises NotFound, Invalid naming the field, Conflict: `rule_exists` for a taken pattern, `stale_version` when
+    somebody was faster.
+    """
     pattern, reply = check_pattern(match, pattern), check_rule(reply)
     check_priority(priority)
     rule = await ReplyRule.filter(id=rule_id).select_for_update(no_key=True).get_or_none()
     if rule is None:
         raise NotFound("没有这条规则", field="rule_id")
+    if expected is not None and rule.version != expected:
+        raise Conflict("这条规则刚被别人修改，请看过后再改", code="stale_version", field="expected")
     await _check_free(tx.connection, rule.account_id, match, pattern, rule_id)
-    await ReplyRule.filter(id=rule_id).update(
-        match=match, pattern=pattern, reply=reply, priority=priority, enabled=enabled
-    )
+    after = {"match": match, "pattern": pattern, "reply": reply, "priority": priority, "enabled": enabled}
+    if all(getattr(rule, name) == value for name, value in after.items()):
+        return
+    await ReplyRule.filter(id=rule_id).update(**after, version=rule.version + 1)
 
 
 @command

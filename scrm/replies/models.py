@@ -20,6 +20,8 @@ class ReplyRule(Model):
     reply = fields.JSONField[dict[str, Any]]()
     priority = fields.IntField(db_default=100)
     enabled = fields.BooleanField(db_default=True)
+    # Counts the changes: whoever changes says what they saw.
+    version = fields.IntField(db_default=1)
     created_at = fields.DatetimeField()
 
     account_id: int

@@ -32,6 +32,7 @@ class RuleView:
     reply: dict[str, Any]
     priority: int
     enabled: bool
+    version: int
     created_at: datetime
 
 
@@ -75,7 +76,8 @@ async def brand_of_account(account_id: int) -> int | None:
 
 
 _RULES = """
-SELECT r.id, r.account_id, a.brand_id, r.match, r.pattern, r.reply, r.priority, r.enabled, r.created_at
+SELECT r.id, r.account_id, a.brand_id, r.match, r.pattern, r.reply, r.priority, r.enabled, r.version,
+       r.created_at
 FROM reply_rule r JOIN account a ON a.id = r.account_id
 """
 

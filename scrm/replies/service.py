@@ -15,7 +15,8 @@ _SET_RULE = """
 INSERT INTO reply_rule (account_id, match, pattern, reply, priority, enabled, created_at)
 VALUES ($1, $2, $3, $4::jsonb, $5, $6, $7)
 ON CONFLICT (account_id, match, pattern) DO UPDATE
-SET reply = excluded.reply, priority = excluded.priority, enabled = excluded.enabled, created_at = excluded.created_at
+SET reply = excluded.reply, priority = excluded.priority, enabled = excluded.enabled, created_at = excluded.created_at,
+    version = reply_rule.version + 1
 RETURNING id
 """
 _SET_WELCOME = """

@@ -47,6 +47,8 @@ class Staff(Model):
     skills = fields.JSONField[list[str]]()
     # How many conversations at once.
     capacity = fields.SmallIntField(db_default=5)
+    # Counts the changes of what they are: whoever changes says what they saw.
+    version = fields.IntField(db_default=1)
     created_at: datetime = fields.DatetimeField()
     signed_in_at: datetime | None = fields.DatetimeField(null=True)
 

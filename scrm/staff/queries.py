@@ -26,14 +26,15 @@ class StaffView:
     brands: frozenset[int] | None
     skills: tuple[str, ...]
     capacity: int
+    version: int
     created_at: datetime
     signed_in_at: datetime | None
     sessions: int
 
 
 _SELECT = """
-SELECT p.id, p.login, p.name, p.status, p.must_change, p.all_brands, p.skills, p.capacity, p.created_at, p.signed_in_at,
-       r.id AS role_id, r.code AS role_code, r.name AS role, r.permissions,
+SELECT p.id, p.login, p.name, p.status, p.must_change, p.all_brands, p.skills, p.capacity, p.version,
+       p.created_at, p.signed_in_at, r.id AS role_id, r.code AS role_code, r.name AS role, r.permissions,
        ARRAY(SELECT brand_id FROM staff_brand b WHERE b.staff_id = p.id) AS brands,
        (SELECT count(*) FROM staff_session s
         WHERE s.staff_id = p.id AND s.revoked_at IS NULL AND s.expires_at > $1 AND s.seen_at > $2) AS sessions
@@ -61,6 +62,7 @@ def _view(row: Any) -> StaffView:
         brands=None if row["all_brands"] else frozenset(row["brands"]),
         skills=tuple(json.loads(row["skills"])),
         capacity=row["capacity"],
+        version=row["version"],
         created_at=row["created_at"],
         signed_in_at=row["signed_in_at"],
         sessions=row["sessions"],

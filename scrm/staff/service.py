@@ -102,12 +102,20 @@ async def _add(
 
 @command
 async def change(
-    tx: Transaction, actor: Actor, *, by: Caller | None, staff_id: int, given: Given, now: datetime
+    tx: Transaction,
+    actor: Actor,
+    *,
+    by: Caller | None,
+    staff_id: int,
+    given: Given,
+    now: datetime,
+    expected: int | None = None,
 ) -> None:
     """Set what somebody is. Whoever is disabled, or may do or see less than before, has to sign in again.
 
-    Raises NotFound, Invalid naming the field, Forbidden for more than `by` may give or for disabling oneself, and
-    Conflict `last_admin` when nobody would be left who can manage staff of all brands.
+    `expected` is the version that was changed from. Raises NotFound, Invalid naming the field, Forbidden for more than
+    `by` may give or for disabling oneself, and Conflict: `stale_version` when somebody was faster, `last_admin` when
+    nobody would be left who can manage staff of all brands.
     """
     raw = tx.connection
     # One change at a time: two administrators who disable each other at the same moment must not both succeed.
@@ -115,22 +123,11 @@ async def change(
     given = _clean(given)
     was = await within_reach(by, staff_id)
     _not_above(by, was.permissions)
+    if expected is not None and was.version != expected:
+        raise Conflict(f"{was.name}的资料刚被别人修改，请看过后再改", code="stale_version", field="expected")
     role = await _allowed(raw, by, given)
     if by is not None and by.staff_id == staff_id and (given.status, given.role_id) != (was.status, was.role_id):
         raise Forbidden("不能停用自己或修改自己的角色", code="own_role")
-    await Staff.filter(id=staff_id).update(
-        name=given.name,
-        status=given.status,
-        role_id=role.id,
-        all_brands=given.brands is None,
-        skills=list(given.skills),
-        capacity=given.capacity,
-    )
-    await _set_brands(raw, staff_id, given.brands)
-    if was.role_code == "admin" and was.brands is None and not await _admins(raw):
-        raise Conflict("至少要保留一位可管理全部品牌的管理员", code="last_admin")
-    if given.status == "disabled":
-        await sessions.revoke(raw, staff_id, why="disabled", now=now)
     before = {
         "name": was.name,
         "role": was.role,
@@ -139,7 +136,24 @@ async def change(
         "capacity": was.capacity,
         "status": was.status,
     }
-    entry = _entry("staff.changed", staff_id, given, before=before, after=_said(given, role))
+    after = _said(given, role)
+    if (before, was.role_id) == (after, role.id):
+        return
+    await Staff.filter(id=staff_id).update(
+        name=given.name,
+        status=given.status,
+        role_id=role.id,
+        all_brands=given.brands is None,
+        skills=list(given.skills),
+        capacity=given.capacity,
+        version=was.version + 1,
+    )
+    await _set_brands(raw, staff_id, given.brands)
+    if was.role_code == "admin" and was.brands is None and not await _admins(raw):
+        raise Conflict("至少要保留一位可管理全部品牌的管理员", code="last_admin")
+    if given.status == "disabled":
+        await sessions.revoke(raw, staff_id, why="disabled", now=now)
+    entry = _entry("staff.changed", staff_id, given, before=before, after=after)
     await record(raw, actor, entry, now)
 
 

@@ -66,7 +66,7 @@ async def test_only_what_differs_is_kept(office: Office) -> None:
     clerk = await office.signed_in("agent", [office.brands[0]])
     clerk_id = await clerk.me()
     one = (await boss.get(f"/staff/{clerk_id}")).body
-    body = {name: one[name] for name in ("role_id", "brands", "capacity", "status")}
+    body = {name: one[name] for name in ("role_id", "brands", "capacity", "status")} | {"expected": one["version"]}
     await boss.call("PUT", f"/staff/{clerk_id}", body | {"name": "张三", "skills": ["售后"]})
     line = (await boss.get("/audit?action=staff.changed")).body["items"][0]
     assert (line["before"], line["after"]) == (

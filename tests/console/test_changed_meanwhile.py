@@ -5,6 +5,7 @@ import asyncio
 from tests.bot.house import until
 from tests.console.conftest import PASSWORD, Office
 from tests.console.test_reach import body_of, role_named
+from tests.factories import make_account
 
 
 async def test_a_password_is_not_reset_for_somebody_who_rose_meanwhile(office: Office) -> None:
@@ -47,3 +48,31 @@ async def test_a_brands_role_is_for_nobody_of_all_brands(office: Office) -> None
     assert (await boss.post("/staff", new | {"brands": [mine]})).status == 201
     await boss.post("/staff/search", {})
     assert await office.rows("SELECT 1 FROM staff WHERE all_brands AND role_id = $1", made.body["id"]) == []
+
+
+async def test_a_page_that_is_behind_gives_nobody_a_role_back(office: Office) -> None:
+    """It sends all that somebody is: what it does not know of would be undone."""
+    boss, colleague = await office.signed_in(), await office.signed_in()
+    clerk = await office.signed_in("admin")
+    who = await clerk.me()
+    seen = await body_of(boss, who)
+    viewer = await role_named(boss, "只读")
+    assert (await colleague.call("PUT", f"/staff/{who}", seen | {"role_id": viewer})).status == 204
+    late = await boss.call("PUT", f"/staff/{who}", seen | {"status": "disabled"})
+    assert (late.said, late.body["field"]) == ((409, "stale_version"), "expected")
+    now = await body_of(boss, who)
+    assert now == seen | {"role_id": viewer, "expected": 2}
+    assert (await boss.call("PUT", f"/staff/{who}", now | {"status": "disabled"})).status == 204
+
+
+async def test_a_page_that_is_behind_undoes_no_reply(office: Office) -> None:
+    boss = await office.signed_in()
+    account = await make_account(appid="wx-stale-1")
+    rule = {"match": "exact", "pattern": "营业时间", "reply": {"type": "text", "content": "九点"}}
+    made = (await boss.post("/rules", {"account_id": account, **rule})).body["id"]
+    later = rule | {"reply": {"type": "text", "content": "十点"}}
+    assert (await boss.call("PUT", f"/rules/{made}", later | {"expected": 1})).status == 204
+    late = await boss.call("PUT", f"/rules/{made}", rule | {"enabled": False, "expected": 1})
+    assert (late.said, late.body["field"]) == ((409, "stale_version"), "expected")
+    (shown,) = (await boss.get(f"/rules?account={account}")).body["items"]
+    assert (shown["reply"]["content"], shown["enabled"], shown["version"]) == ("十点", True, 2)

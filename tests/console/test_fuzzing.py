@@ -70,8 +70,17 @@ RIGHT: dict[str, Any] = {
     "set_shifts": {"shifts": [{"pattern": "workdays", "starts": 540, "ends": 1080, "breaks": [[720, 780]]}]},
     "begin_batch": {"tag_id": 0, "action": "put", "filter": {"platform": "wechat"}},
     "transfer": {"to_staff_id": 0, "note": "请跟进"},
+    "change_rule": {**rule("优惠券"), "expected": 1},
     # Brands and role are put in by the stage; made-up ones rarely suit each other.
-    "change_staff": {"name": "王小明", "role_id": 0, "brands": [0], "skills": [], "capacity": 3, "status": "active"},
+    "change_staff": {
+        "name": "王小明",
+        "role_id": 0,
+        "brands": [0],
+        "skills": [],
+        "capacity": 3,
+        "status": "active",
+        "expected": 1,
+    },
 }
 
 

@@ -8,7 +8,8 @@ from tests.factories import make_account
 
 async def body_of(browser: Browser, staff_id: int) -> dict[str, object]:
     one = (await browser.get(f"/staff/{staff_id}")).body
-    return {name: one[name] for name in ("name", "role_id", "brands", "skills", "capacity", "status")}
+    kept = ("name", "role_id", "brands", "skills", "capacity", "status")
+    return {name: one[name] for name in kept} | {"expected": one["version"]}
 
 
 async def role_named(browser: Browser, name: str) -> int:
@@ -143,7 +144,7 @@ async def test_whoever_is_disabled_is_out_at_once(office: Office) -> None:
     assert (await boss.call("PUT", f"/staff/{clerk_id}", body | {"status": "disabled"})).status == 204
     assert (await clerk.get("/me")).said == (401, "session_over")
     assert (await clerk.try_in()).said == (401, "wrong_password")
-    assert (await boss.call("PUT", f"/staff/{clerk_id}", body)).status == 204
+    assert (await boss.call("PUT", f"/staff/{clerk_id}", body | {"expected": 2})).status == 204
     assert (await clerk.try_in()).status == 200
 
 
