@@ -102,6 +102,31 @@ async def test_a_filter_finds_and_a_batch_tags_and_is_undone(desk: Desk) -> None
     assert str(fans[0].member_id) in text
 
 
+async def test_who_is_hidden_by_a_filter_is_in_no_batch(desk: Desk) -> None:  # noqa: F811
+    fans = await people(desk)
+    page = await enter(desk, "/members")
+    rows = page.locator(".people tbody tr")
+    await rows.filter(has_text="茶友0").locator(".el-checkbox").click()
+    await expect(page.get_by_text("已选 1 位")).to_be_visible()
+    await page.fill("input[name=nickname]", "茶友2")
+    await page.press("input[name=nickname]", "Enter")
+    await expect(rows).to_have_count(1)
+    await expect(page.get_by_text("共 1 位会员")).to_be_visible()
+    await rows.locator(".el-checkbox").click()
+    await expect(page.get_by_text("已选 1 位")).to_be_visible()
+    async with page.expect_request(lambda one: one.url.endswith("/tag-batches") and one.method == "POST") as begun:
+        await page.locator("[data-test=batch]").click()
+        await expect(page.get_by_text("对所选的 1 位会员操作。")).to_be_visible()
+        await page.locator("[data-test=batch-tag]").click()
+        await page.get_by_role("option", name="老客").click()
+        await page.locator("[data-test=begin]").click()
+    assert (await begun.value).post_data_json["members"] == [fans[2].member_id]
+    # Nor does anybody who was ticked come back with the filter gone.
+    await page.get_by_role("button", name="清空筛选").click()
+    await expect(rows).to_have_count(3)
+    await expect(page.locator(".people tbody .el-checkbox.is-checked")).to_have_count(0)
+
+
 async def test_a_persons_page_adjusts_tags_and_splits(desk: Desk) -> None:  # noqa: F811
     fans = await people(desk)
     page = await enter(desk, "/members")

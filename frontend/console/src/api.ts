@@ -130,9 +130,40 @@ async function once(address: string, init: RequestInit, method: string, options?
     throw new ApiError('连不上服务器，请检查网络后重试', 0, 'offline')
   }
   if (response.ok) return body
+  throw refusal(response.status, body)
+}
+
+/** What the server said instead; whoever listens hears of it. */
+function refusal(status: number, body: unknown): ApiError {
   const { title, code, field } = (body ?? {}) as { title?: string; code?: string; field?: string }
-  const failure = new ApiError(title ?? `服务出错了（${response.status}）`, response.status, code ?? 'unknown', field ?? null)
-  if (response.status === 401 && code !== 'wrong_password') heard.signedOut()
+  if (status === 401 && code !== 'wrong_password') heard.signedOut()
   if (code === 'password_change_required') heard.passwordRequired()
-  throw failure
+  return new ApiError(title ?? `服务出错了（${status}）`, status, code ?? 'unknown', field ?? null)
+}
+
+/** Reads a file, however long that takes once it has begun. Raises ApiError, also for half a file. */
+export async function readFile<K extends Operation>(operation: K, given: Given<K>): Promise<{ name: string; file: Blob }> {
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), WRITE_MS)
+  let begun = false
+  let response: Response
+  let body: unknown
+  try {
+    response = await fetch(addressOf(operation.replace('GET ', ''), given), { signal: late.signal, credentials: 'same-origin' })
+    clearTimeout(timer)
+    begun = response.ok
+    if (begun) return { name: nameOf(response), file: await response.blob() }
+    body = await response.json().catch(() => undefined)
+  } catch {
+    clearTimeout(timer)
+    throw new ApiError(begun ? '文件没有下载完整，请重试' : '连不上服务器，请检查网络后重试', 0, 'offline')
+  }
+  throw refusal(response.status, body)
+}
+
+/** The name that the server gave a file. */
+function nameOf(response: Response): string {
+  const said = response.headers.get('content-disposition') ?? ''
+  const [, encoded] = /filename\*=UTF-8''([^;]+)/i.exec(said) ?? []
+  return encoded ? decodeURIComponent(encoded) : (/filename="([^"]+)"/.exec(said)?.[1] ?? 'export')
 }
