@@ -4,6 +4,8 @@ import { ApiError, ask, heard, keepCsrf } from './api'
 import type { Me } from './generated/contract'
 
 const BRAND = 'fensi.console.brand'
+// What was chosen here, or last in any tab before this page: a choice in another tab changes nothing under this one.
+let wanted = Number(localStorage.getItem(BRAND))
 const state = reactive<{ me: Me | null; brand: number | null }>({ me: null, brand: null })
 
 export const session = readonly(state)
@@ -18,6 +20,7 @@ export const brand = computed(() => state.brand ?? undefined)
 
 export function chooseBrand(id: number | null) {
   state.brand = id
+  wanted = id ?? 0
   if (id === null) localStorage.removeItem(BRAND)
   else localStorage.setItem(BRAND, String(id))
 }
@@ -47,8 +50,7 @@ async function read(): Promise<Me | null> {
     const me = await ask('GET /me')
     state.me = me
     keepCsrf(me.csrf)
-    const kept = Number(localStorage.getItem(BRAND))
-    state.brand = me.brands.some((one) => one.id === kept) ? kept : null
+    state.brand = me.brands.some((one) => one.id === wanted) ? wanted : null
     return me
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) {
