@@ -43,7 +43,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """How many codes were new, and how many were known already, of this gift or another."""
+    """How many codes were new, and how many were known already, of this gift or another of its brand."""
 
     added: int
     known: int
@@ -149,25 +149,24 @@ async def _store_codes(
     tx: Transaction, *, gift_id: int, sealed: Mapping[str, str], now: datetime, staff_id: int | None
 ) -> int:
     raw = tx.connection
-    kind = await raw.fetchval("SELECT kind FROM gift WHERE id = $1 FOR NO KEY UPDATE", gift_id)
-    if kind is None:
-        raise NotFound("没有这个积分商品", field="gift_id")
-    if kind != "virtual":
+    gift = await _locked(gift_id)
+    if gift.kind != "virtual":
         raise Invalid("只有虚拟商品有兑换码", field="gift_id")
     added: int = await raw.fetchval(
         """
         -- Two lists loaded at once may have codes in common: fingerprints in one order, so they wait in line.
         WITH i AS (SELECT * FROM unnest($2::text[], $3::text[]) AS i (fingerprint, sealed)),
              made AS (
-                 INSERT INTO gift_code (gift_id, fingerprint, sealed, state)
-                 SELECT $1, fingerprint, sealed, 'free' FROM i ORDER BY fingerprint
-                 ON CONFLICT (fingerprint) DO NOTHING RETURNING id
+                 INSERT INTO gift_code (gift_id, brand_id, fingerprint, sealed, state)
+                 SELECT $1, $4, fingerprint, sealed, 'free' FROM i ORDER BY fingerprint
+                 ON CONFLICT (brand_id, fingerprint) DO NOTHING RETURNING id
              )
         SELECT count(*) FROM made
         """,
         gift_id,
         list(sealed),
         list(sealed.values()),
+        gift.brand_id,
     )
     if added:
         stock = await raw.fetchval("UPDATE gift SET stock = stock + $2 WHERE id = $1 RETURNING stock", gift_id, added)

@@ -133,12 +133,14 @@ class Redemption(Model):
 
 
 class GiftCode(Model):
-    """One code of a virtual gift: worth money, so it is sealed; the fingerprint keeps it from being loaded twice."""
+    """One code of a virtual gift: worth money, so it is sealed; the fingerprint keeps a brand from loading it twice."""
 
     id: int = fields.BigIntField(primary_key=True)
     gift: fields.ForeignKeyRelation[Gift] = fields.ForeignKeyField("scrm.Gift", on_delete=OnDelete.RESTRICT)
+    # The gift's: another brand's codes are nobody's business here.
+    brand: fields.ForeignKeyRelation[Any] = fields.ForeignKeyField("scrm.Brand", on_delete=OnDelete.RESTRICT)
     sealed = fields.TextField()
-    fingerprint = fields.CharField(64, unique=True)
+    fingerprint = fields.CharField(64)
     # free → given → shown; a cancelled redemption frees what was only given, and makes void what was shown.
     state = fields.CharField(10)
     redemption: fields.ForeignKeyNullableRelation[Redemption] = fields.ForeignKeyField(
@@ -147,10 +149,12 @@ class GiftCode(Model):
     shown_at: datetime | None = fields.DatetimeField(null=True)
 
     gift_id: int
+    brand_id: int
     redemption_id: int | None
 
     class Meta:
         table = "gift_code"
+        unique_together = (("brand_id", "fingerprint"),)
         indexes = [
             PartialIndex(fields=("gift_id", "id"), name="gift_code_free_idx", condition={"state": "free"}),
             Index(fields=("redemption_id",), name="gift_code_redemption_idx"),

@@ -461,3 +461,11 @@ async def test_a_gift_whose_level_is_gone_is_taken_off_the_shelf(office: Office)
     assert (off.status, off.body["enabled"], off.body["level"]) == (200, False, "金")
     other = await who.call("PUT", f"/gifts/{gift['id']}", {**TERMS, "level": "钻石", "expected": off.body["version"]})
     assert (other.status, other.body["field"]) == (422, "level")
+
+
+async def test_another_brand_may_have_a_code_that_reads_the_same(office: Office) -> None:
+    who, (brand, other) = await office.signed_in("operator"), office.brands
+    for of, known in ((brand, 0), (other, 0), (brand, 1)):
+        gift = await added(who, of, kind="virtual", stock=0)
+        loaded = await who.post(f"/gifts/{gift['id']}/codes", {"codes": ["TEA-1"]})
+        assert loaded.body == {"added": 1 - known, "known": known}
