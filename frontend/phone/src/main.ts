@@ -2,7 +2,7 @@
 import { createApp } from 'vue'
 import App from './App.vue'
 import './phone.css'
-import { start } from './store'
+import { run } from './running'
 
 createApp(App).mount('#app')
-void start()
+run()

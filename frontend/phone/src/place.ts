@@ -40,10 +40,19 @@ export function hashOf({ appid, fanId, screen, query }: Place): string {
   return `#/${parts.map(encodeURIComponent).join('/')}${query && `?${query}`}`
 }
 
+/** A part of an address as it was meant; one that is written wrongly names nothing. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return ''
+  }
+}
+
 /** The place that an address names; whether there is such an account and fan is for the caller to say. */
 export function placeOf(hash: string): Place {
   const [path = '', query = ''] = hash.slice(1).split('?')
-  const [, appid = '', fanId = '', named = ''] = path.split('/').map(decodeURIComponent)
+  const [, appid = '', fanId = '', named = ''] = path.split('/').map(decoded)
   const screen = SCREENS.includes(named) ? (named as Screen) : 'chat'
   return { appid, fanId, screen, query: screen === 'mini' ? query : '', pages: [], beneath: null, service: false }
 }

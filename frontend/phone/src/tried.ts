@@ -1,6 +1,7 @@
 // What there is to try, and what each fan has tried of it; kept by the browser, so that a reload forgets nothing.
 import { reactive } from 'vue'
 import type { Deed } from './api'
+import { onRemembered, remember, remembered } from './remembered'
 import type { LoggedPush, LoggedRequest } from './thread'
 
 /** Something to try in a chat: any of these pushes does it. */
@@ -25,33 +26,33 @@ const ANSWERED = { name: 'answered', text: '在公众号里发“签到”，再
 
 const KEPT = 'fensi-phone/tried'
 
-function stored(): Record<string, string[]> {
-  try {
-    const found: unknown = JSON.parse(localStorage.getItem(KEPT) ?? '{}')
-    return found && typeof found === 'object' ? (found as Record<string, string[]>) : {}
-  } catch {
-    return {} // a damaged entry or a browser without storage
+/** Names by fan and account; what an account answered is kept by fan alone. */
+type Tried = Record<string, string[]>
+
+const tried = reactive(remembered<Tried>(KEPT, {}))
+
+/** Adds what other windows have noted: what was tried stays tried. */
+function join(): void {
+  for (const [key, names] of Object.entries(remembered<Tried>(KEPT, {}))) {
+    tried[key] = [...new Set([...(tried[key] ?? []), ...names])]
   }
 }
-
-/** Names by fan and account; what an account answered is kept by fan alone. */
-const tried = reactive(stored())
+onRemembered(KEPT, join)
 
 function note(key: string, names: string[]): void {
   const before = tried[key] ?? []
   const fresh = names.filter((name) => !before.includes(name))
   if (fresh.length === 0) return
   tried[key] = [...before, ...fresh]
-  try {
-    localStorage.setItem(KEPT, JSON.stringify(tried))
-  } catch {
-    // Private windows may refuse; the ticks last as long as the page.
-  }
+  join()
+  remember(KEPT, tried)
 }
 
 const keyOf = (appid: string, fanId: string) => `${fanId}/${appid}`
 
 export function notePush({ appid, fanId, kind, outcome }: LoggedPush, deed: Deed): void {
+  // What did not reach the account's server, or was not taken there, is still to be tried.
+  if (outcome === 'failed' || outcome === 'not_connected') return
   note(keyOf(appid, fanId), IN_CHAT.filter(({ kinds }) => kinds.includes(kind)).map(({ name }) => name))
   if (deed.kind === 'text' && deed.content.trim() === '签到' && outcome === 'replied') note(fanId, [ANSWERED.name])
 }

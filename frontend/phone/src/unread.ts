@@ -1,19 +1,18 @@
 // Which messages this browser has already shown, per conversation.
 import { computed, reactive } from 'vue'
+import { onRemembered, remember, remembered } from './remembered'
 import { phone, threadOf } from './store'
 import type { Thread } from './thread'
 
 const STORED = 'fensi-phone-seen'
 
-function stored(): Record<string, number> {
-  try {
-    return JSON.parse(localStorage.getItem(STORED) ?? '{}') as Record<string, number>
-  } catch {
-    return {} // a damaged entry or a browser without storage: everything counts as new
-  }
-}
+/** The newest message seen, by conversation. */
+type Seen = Record<string, number>
 
-const seen = reactive(stored())
+const seen = reactive(remembered<Seen>(STORED, {}))
+const read = () => void Object.assign(seen, remembered<Seen>(STORED, {}))
+onRemembered(STORED, read)
+
 const name = (appid: string) => `${appid}/${phone.fanId}`
 const newest = (thread: Thread) => thread.messages.at(-1)?.id ?? 0
 
@@ -21,12 +20,9 @@ const newest = (thread: Thread) => thread.messages.at(-1)?.id ?? 0
 export function markSeen(): void {
   const id = newest(threadOf(phone.appid))
   if (id === (seen[name(phone.appid)] ?? 0)) return
+  read()
   seen[name(phone.appid)] = id
-  try {
-    localStorage.setItem(STORED, JSON.stringify(seen))
-  } catch {
-    // Without storage the marks last until the page is closed.
-  }
+  remember(STORED, seen)
 }
 
 export function unread(appid: string): number {

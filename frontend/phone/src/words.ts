@@ -2,21 +2,31 @@
 import type { AccountKind, Message, Outcome } from './contract'
 import { plainText } from './richtext'
 
-const DAY = 86_400_000
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+/** China has had one time, and no summer time, since 1991. */
+const AHEAD = 8 * HOUR
 const WEEKDAYS = ['星期日', '星期一', '星期二', '星期三', '星期四', '星期五', '星期六']
 
 const two = (n: number) => String(n).padStart(2, '0')
-export const clock = (at: Date) => `${two(at.getHours())}:${two(at.getMinutes())}`
-const midnight = (at: Date) => new Date(at.getFullYear(), at.getMonth(), at.getDate()).getTime()
+/** A moment whose UTC parts are those of a clock in China, wherever the browser is. */
+const china = (at: Date) => new Date(at.getTime() + AHEAD)
+const dayNumber = (at: Date) => Math.floor(china(at).getTime() / DAY)
+
+export function clock(moment: Date): string {
+  const at = china(moment)
+  return `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`
+}
 
 /** Today: "", then 昨天, 星期三 within the week, 7月2日 within the year, 2025年7月2日 before. */
-function day(at: Date, now: Date): string {
-  const days = Math.round((midnight(now) - midnight(at)) / DAY)
+function day(moment: Date, now: Date): string {
+  const at = china(moment)
+  const days = dayNumber(now) - dayNumber(moment)
   if (days === 0) return ''
   if (days === 1) return '昨天'
-  if (days > 1 && days < 7) return WEEKDAYS[at.getDay()] ?? ''
-  const date = `${at.getMonth() + 1}月${at.getDate()}日`
-  return at.getFullYear() === now.getFullYear() ? date : `${at.getFullYear()}年${date}`
+  if (days > 1 && days < 7) return WEEKDAYS[at.getUTCDay()] ?? ''
+  const date = `${at.getUTCMonth() + 1}月${at.getUTCDate()}日`
+  return at.getUTCFullYear() === china(now).getUTCFullYear() ? date : `${at.getUTCFullYear()}年${date}`
 }
 
 /** The grey line between messages: "14:05", "昨天 14:05", "7月2日 14:05". */

@@ -1,7 +1,7 @@
 // What WeChat's client does for a mini-program, played by the simulator: codes, requests, storage.
 import { ApiError, ask, json } from '../api'
 import { forwarding, linkTo } from '../forwarding'
-import { noteRequest } from '../store'
+import { noteRequest } from '../doing'
 
 export interface WxAnswer {
   status: number
