@@ -1,12 +1,14 @@
 // Where we are: going into chats, mini-programs and other hands, and back out of them.
 import type { Account } from './contract'
+import { closeOverlays, overlays } from './overlay'
 import type { Place } from './place'
 import { phone, tell } from './store'
 
 /** Where the phone is now, as the browser's history keeps it. */
 export const here = (): Place => {
   const { appid, fanId, screen, query, pages, beneath, service } = phone
-  return JSON.parse(JSON.stringify({ appid, fanId, screen, query, pages, beneath, service })) as Place
+  const place: Place = { appid, fanId, screen, query, pages, beneath, service, over: overlays() }
+  return JSON.parse(JSON.stringify(place)) as Place
 }
 
 /** Goes where a link or the browser's history leads. Back changes the place, not who holds the phone. */
@@ -22,8 +24,7 @@ export function move(place: Place, entered: boolean): void {
   phone.pages = theirs ? place.pages : []
   phone.beneath = place.beneath
   phone.service = place.service
-  phone.viewing = null
-  phone.scanning = false
+  closeOverlays(0)
 }
 
 const inService = () => phone.screen === 'chat' && phone.service

@@ -1,5 +1,6 @@
 // Where the phone is, as the browser keeps it: one entry of its history for each level of the phone (home, a chat, a
-// mini-program, each page opened in it), so that Back and Forward move there and a reload stays.
+// mini-program, each page opened in it, what lies over those), so that Back and Forward move there and a reload stays.
+import { closeOverlays, overlays } from './overlay'
 
 export type Tab = 'chats' | 'contacts' | 'discover' | 'me'
 export type Screen = Tab | 'chat' | 'mini'
@@ -24,6 +25,8 @@ export interface Place {
   beneath: { appid: string; screen: Screen } | null
   /** The chat was entered from its mini-program, and lies over it. */
   service: boolean
+  /** How many overlays lie over it; absent in entries of older releases. They are closed by Back and not found again. */
+  over?: number
 }
 
 /** What an entry of the history keeps: its place, and the levels from the bottom up to it. */
@@ -54,13 +57,16 @@ export function placeOf(hash: string): Place {
   const [path = '', query = ''] = hash.slice(1).split('?')
   const [, appid = '', fanId = '', named = ''] = path.split('/').map(decoded)
   const screen = SCREENS.includes(named) ? (named as Screen) : 'chat'
-  return { appid, fanId, screen, query: screen === 'mini' ? query : '', pages: [], beneath: null, service: false }
+  return { appid, fanId, screen, query: screen === 'mini' ? query : '', pages: [], beneath: null, service: false, over: 0 }
 }
 
 const SERVICE = 100 // above all pages of a mini-program
 
-function levelOf({ fanId, screen, pages, service }: Place): number {
-  if (!fanId) return 0 // nobody holds the phone
+const OVERLAY = 0.01 // above what it lies over, and below whatever is deeper
+
+const levelOf = (place: Place) => (place.fanId ? baseOf(place) + (place.over ?? 0) * OVERLAY : 0)
+
+function baseOf({ screen, pages, service }: Place): number {
   if (screen === 'mini') return 1 + Math.max(pages.length, 1)
   if (screen === 'chat') return service ? SERVICE : 1
   return 0
@@ -82,15 +88,27 @@ function put(place: Place, to: number[]): void {
 
 const beside = (place: Place) => put(place, [...levels.slice(0, -1), levelOf(place)])
 
+const bare = (place: Place): Place => ({ ...place, over: 0 })
+
+/** One level deeper; what lay over the level before is left for good. */
+function deeper(place: Place): void {
+  const last = levels.at(-1)!
+  if (baseOf(place) > last) {
+    if (Number.isInteger(last)) put(bare(place), [...levels, baseOf(place)])
+    else beside(bare(place))
+  }
+  if (place.over) put(place, [...levels, levelOf(place)])
+}
+
 /** Notes that the phone is somewhere else: deeper is one more entry, beside it replaces, less deep goes back. */
 export function goTo(place: Place): void {
   const kept = entry()?.place
   if (going || JSON.stringify(place) === JSON.stringify(kept)) return
   const level = levelOf(place)
   // Who picks up the phone in a chat or a mini-program has the home beneath it.
-  if (level > 0 && !kept?.fanId) beside({ ...place, screen: 'chats', query: '', pages: [], beneath: null, service: false })
+  if (level > 0 && !kept?.fanId) beside({ ...bare(place), screen: 'chats', query: '', pages: [], beneath: null, service: false })
   const last = levels.at(-1)!
-  if (level > last) return put(place, [...levels, level])
+  if (level > last) return deeper(place)
   if (level === last) return beside(place)
   const keep = levels.findLastIndex((one) => one < level) + 2
   const back = levels.length - keep
@@ -109,9 +127,14 @@ export function onMoved(move: (place: Place, entered: boolean) => void, here: ()
       going = null
       return goTo(here()) // what happened meanwhile
     }
+    // Only overlays lay over where Back has led: it closes them and goes nowhere.
+    const left = kept?.place.over ?? 0
+    const closing = kept !== null && overlays() > left && kept.levels.length + overlays() - left === levels.length
     levels = kept?.levels ?? [...levels, 0]
-    move(kept?.place ?? placeOf(location.hash), kept === null)
+    if (closing) closeOverlays(left)
+    else move(kept?.place ?? placeOf(location.hash), kept === null)
     if (!kept) beside(here())
+    else goTo(here()) // an overlay that stays open, or one that Forward has led to and nobody finds again
   })
 }
 

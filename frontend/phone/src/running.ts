@@ -41,7 +41,8 @@ function listenToCurrent(): void {
 /** Starts the phone; called once. */
 export function run(): void {
   watch(() => [phone.appid, phone.fanId], listenToCurrent)
-  watch(here, (place) => phone.ready && goTo(place))
+  // After the screen has changed: with what is gone from it, its overlays are.
+  watch(here, (place) => phone.ready && goTo(place), { flush: 'post' })
   // Opening the customer-service chat of a mini-program is an event of its own.
   watch(
     () => (phone.ready && phone.screen === 'chat' && account.value?.kind === 'miniprogram' && fan.value
