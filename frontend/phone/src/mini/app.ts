@@ -4,7 +4,7 @@ import type { Account, Fan } from '../contract'
 import type { IconName } from '../parts/Icon.vue'
 import type { Opened, Params } from '../place'
 import { phone } from '../store'
-import { Client, MiniError, type Intent } from './client'
+import { Client, MiniError } from './client'
 import type { Me } from './members-api'
 import type { Assets } from './words'
 import { Wx } from './wx'
@@ -65,6 +65,17 @@ export function createMini(account: Account, fan: Fan, query = '') {
   state.signedIn = client.signedIn
   state.invitedBy = (wx.query.get('invited_by') ?? '').slice(0, CODE_MOST)
 
+  /** A slow answer from before must not undo what a later one has said. */
+  let asked = 0
+  let newest = 0
+  const readMe = async (): Promise<Me> => {
+    const mine = ++asked
+    const me = await client.get<Me>('/me')
+    if (mine < newest || !state.signedIn) return state.me ?? me
+    newest = mine
+    return (state.me = me)
+  }
+
   const home = () => {
     stack.value = []
   }
@@ -105,9 +116,9 @@ export function createMini(account: Account, fan: Fan, query = '') {
       }
     },
     /** Erases the account and goes back to the door; refused (MiniError), everything stays as it is. */
-    async deleteAccount(intent: Intent): Promise<void> {
+    async deleteAccount(): Promise<void> {
       try {
-        await client.deleteAccount(intent)
+        await client.deleteAccount()
         leave('账号已注销，您的个人信息已删除')
       } catch (error) {
         // An answer was lost: where the account is gone, so is its session.
@@ -116,7 +127,7 @@ export function createMini(account: Account, fan: Fan, query = '') {
       }
     },
     /** Reads points, growth and level; pages that change them read again. */
-    readMe: async (): Promise<Me> => (state.me = await client.get<Me>('/me')),
+    readMe,
     /** A picture's address; one without a host is at the mini-program's own server. */
     picture: (path: string) => (path && URL.canParse(path, account.server) ? new URL(path, account.server).href : ''),
   }

@@ -2,21 +2,19 @@
 import { ref } from 'vue'
 import { tell } from '../store'
 import { sentence, type Mini } from './app'
-import { Intent } from './client'
 import type { CheckedIn } from './members-api'
 
 export function useCheckIn(mini: Mini, after: () => Promise<unknown>) {
   const done = ref<CheckedIn | null>(null)
   const busy = ref(false)
-  const intent = new Intent()
 
   async function checkIn(): Promise<void> {
     if (busy.value) return
     busy.value = true
     try {
-      const answer = await mini.client.write<CheckedIn>('POST', '/checkin', undefined, intent)
+      const answer = await mini.client.write<CheckedIn>('POST', '/checkin')
+      done.value = answer // at once: what follows may be slow, or fail
       await Promise.all([mini.readMe().catch(() => null), after()])
-      done.value = answer
     } catch (error) {
       tell(sentence(error))
     } finally {

@@ -1,6 +1,7 @@
-// Speaks the members' API: tokens, one refresh on 401, one key per intention however often it is tried.
+// Speaks the members' API: tokens, one refresh on 401, one key for one try however often it is sent.
 import { ApiError } from '../api'
 import type { Problem, SignIn, TokenPair } from './members-api'
+import { Tries, freshKey } from './tries'
 import type { Wx, WxAnswer, WxRequest } from './wx'
 
 /** A sentence to show. `code` is the problem document's; "network" and "server" are ours, and worth another try. */
@@ -12,21 +13,13 @@ export class MiniError extends Error {
   ) {
     super(message)
   }
-}
 
-/** What a person means to do once: it keeps its key until the server has said how it ended. */
-export class Intent {
-  key = fresh()
-  /** Tried, and nobody knows whether it happened. */
-  open = false
-
-  done(): void {
-    this.key = fresh()
-    this.open = false
+  /** Nobody knows whether it happened: the very same may be tried again, and happens once. */
+  get unsure(): boolean {
+    return UNKNOWN.has(this.code)
   }
 }
 
-const fresh = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('')
 const pause = (ms: number) => new Promise((done) => setTimeout(done, ms))
 
 const AGAIN_MS = 600
@@ -37,6 +30,7 @@ type Method = WxRequest['method']
 /** One session at one mini-program's server. `ended` is called when only signing in again helps. */
 export class Client {
   private tokens: TokenPair | null
+  private readonly tries: Tries
   private refreshing: Promise<void> | null = null
 
   constructor(
@@ -45,6 +39,7 @@ export class Client {
     private readonly ended: (why: string) => void,
   ) {
     this.tokens = wx.stored<TokenPair>('tokens')
+    this.tries = new Tries(wx)
   }
 
   get signedIn(): boolean {
@@ -61,15 +56,16 @@ export class Client {
   /** Ends the session at the server too; this phone forgets it whatever the server says. */
   async signOut(): Promise<void> {
     try {
-      await this.write('POST', '/sign-out')
+      // Each session ends once: this is never the repetition of an earlier one.
+      await this.authorized('POST', '/sign-out', undefined, freshKey())
     } finally {
       this.keep(null)
     }
   }
 
   /** Erases the account; with it go all sessions. */
-  async deleteAccount(intent: Intent): Promise<void> {
-    await this.write('DELETE', '/me', undefined, intent)
+  async deleteAccount(): Promise<void> {
+    await this.write('DELETE', '/me')
     this.keep(null)
   }
 
@@ -77,24 +73,29 @@ export class Client {
     return this.authorized<T>('GET', path)
   }
 
-  /** Changes something. Pass the same `intent` when the person tries the same again. */
-  async write<T = void>(method: Method, path: string, body?: unknown, intent = new Intent()): Promise<T> {
+  /** Changes something. While it is unknown how it ended, the very same is the same try (`MiniError.unsure`). */
+  async write<T = void>(method: Method, path: string, body?: unknown): Promise<T> {
+    const request = JSON.stringify([method, path, body])
+    const key = this.tries.begin(request)
     try {
-      for (let tries = 1; ; tries++) {
-        try {
-          const answer = await this.authorized<T>(method, path, body, intent.key)
-          intent.done()
-          return answer
-        } catch (error) {
-          // Our first try is still at work: its answer will be ours too.
-          if (!(error instanceof MiniError && error.code === 'in_flight') || tries >= BUSY_TRIES) throw error
-          await pause(AGAIN_MS)
-        }
-      }
+      const answer = await this.finished<T>(method, path, body, key)
+      this.tries.end(request)
+      return answer
     } catch (error) {
-      if (error instanceof MiniError && UNKNOWN.has(error.code)) intent.open = true
-      else intent.done()
+      if (!(error instanceof MiniError && error.unsure)) this.tries.end(request)
       throw error
+    }
+  }
+
+  /** Waits while an earlier sending is still at work: its answer will be ours too. */
+  private async finished<T>(method: Method, path: string, body: unknown, key: string): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.authorized<T>(method, path, body, key)
+      } catch (error) {
+        if (!(error instanceof MiniError && error.code === 'in_flight') || tries >= BUSY_TRIES) throw error
+        await pause(AGAIN_MS)
+      }
     }
   }
 
