@@ -157,13 +157,13 @@ async def test_a_check_in_is_said_before_all_is_read_again(hand: Hand, club: Clu
 async def test_an_older_answer_does_not_undo_a_newer_one(hand: Hand, club: Club) -> None:
     """Points read before something was earned once replaced those read after."""
     await hand.member("小雨")
-    first: list[Route] = []
-    answered = asyncio.Event()
+    asked, read, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def hold_the_first(route: Route) -> None:
-        if '/me"' in (route.request.post_data or "") and not first:
-            first.append(route)
+        if '/me"' in (route.request.post_data or "") and not asked.is_set():
+            asked.set()
             answer = await route.fetch()
+            read.set()
             await answered.wait()
             await route.fulfill(response=answer)
         else:
@@ -171,8 +171,7 @@ async def test_an_older_answer_does_not_undo_a_newer_one(hand: Hand, club: Club)
 
     await hand.page.route("**/request", hold_the_first)
     await hand.tap("mini-tab-Mall")
-    while not first:
-        await asyncio.sleep(0.05)
+    await read.wait()
     await club.earn("小雨", 70)
     await hand.tap("mini-tab-Home")
     await hand.see("points", "70")

@@ -35,9 +35,7 @@ async def open_phone(context: BrowserContext, url: str) -> Page:
     return page
 
 
-async def test_an_address_that_cannot_be_decoded_names_nothing(
-    wechat: SimulatorServer, far_away: BrowserContext
-) -> None:
+async def test_a_malformed_address_names_nothing(wechat: SimulatorServer, far_away: BrowserContext) -> None:
     """It once stopped the page with "URI malformed", and trying again could not help."""
     account = wechat.world.add_account("service", name="青禾茶社")
     page = await open_phone(far_away, f"{wechat.url}/phone/#/%E0%A4%A/%")

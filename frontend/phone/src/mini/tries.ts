@@ -35,13 +35,17 @@ export class Tries {
     for (const [name, { at }] of Object.entries(this.open)) if (now - at > SAME_MS) delete this.open[name]
     const name = digest(request)
     const { key } = (this.open[name] ??= { key: freshKey(), at: now })
-    this.wx.store(KEPT, this.open)
+    this.keep()
     return key
   }
 
   /** The server has said how it ended. */
   end(request: string): void {
     delete this.open[digest(request)]
-    this.wx.store(KEPT, this.open)
+    this.keep()
+  }
+
+  private keep(): void {
+    this.wx.store(KEPT, Object.keys(this.open).length > 0 ? this.open : null)
   }
 }
