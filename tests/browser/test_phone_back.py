@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Browser, FilePayload, Route, expect
 
 from kit.clock import ManualClock
 from tests.browser.club import Club, Hand, open_club
@@ -135,7 +135,7 @@ async def test_the_scanner_and_a_picture(hand: Hand, club: Club) -> None:
     await hand.tap("chat-plus")
     drawn = io.BytesIO()
     Image.new("RGB", (120, 80), "#07c160").save(drawn, "PNG")
-    picture = {"name": "tea.png", "mimeType": "image/png", "buffer": drawn.getvalue()}
+    picture = FilePayload(name="tea.png", mimeType="image/png", buffer=drawn.getvalue())
     await hand.at("image-input").set_input_files(picture)
     shown = page.locator("[data-testid=bubble][data-type=image] img").last
     await expect(shown).to_have_attribute("src", re.compile(r"^/phone/media/"))
