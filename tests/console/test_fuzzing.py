@@ -234,6 +234,9 @@ async def prepare(stage: Admin, name: str) -> None:
     elif name == "load_gift_codes":
         virtual = await stage.made("/gifts", {"brand_id": real["brand_id"](), **PLATE, "kind": "virtual", "stock": 0})
         real["gift_id"] = lambda: virtual
+    elif name == "parcel_arrived":
+        sent = {"company": "顺丰", "number": "SF1"}
+        await stage.browser.call("PUT", f"/redemptions/{real['redemption_id']()}/shipping", sent)
     elif name == "member_export":
         ticket = (await stage.browser.post("/members/exports", {})).body["ticket"]
         real["ticket"] = lambda: ticket
