@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from console.inbox import ANSWER, brand_of, opened
-from console.sendable import why_refused
+from console.sendable import refusal
 from console.surface import SURFACE, Call
 from gateways.wechat.client import WeChatClient
 from gateways.wechat.errors import WeChatError, WeChatFailure
@@ -124,13 +124,8 @@ async def send_message(call: Call, conversation_id: int, body: MessageBody) -> S
         content=body.content,
         now=call.now,
     )
-    title = "" if verdict.allowed else await _why(call, conversation_id, verdict.reason)
+    title = "" if verdict.allowed else refusal(verdict.reason)
     return Sent(allowed=verdict.allowed, reason=verdict.reason, title=title)
-
-
-async def _why(call: Call, conversation_id: int, reason: str) -> str:
-    _, row = await opened(call, conversation_id)
-    return await why_refused(row.fan_id, reason, call.now)
 
 
 @SURFACE.post(
@@ -207,7 +202,7 @@ async def give_points(call: Call, conversation_id: int, body: GiftBody) -> Given
         "points.given", f"conversation:{conversation_id}", f"会话 {conversation_id}", brand_id, after=body.model_dump()
     )
     gift = await audit.along(call.actor, change, lambda gift: entry if gift.given else None, call.now)
-    title = "" if gift.told else await _why(call, conversation_id, gift.reason)
+    title = "" if gift.told else refusal(gift.reason)
     return Given(given=gift.given, told=gift.told, title=title)
 
 

@@ -12,8 +12,8 @@ REFUSALS = {
     "account_disabled": "这个公众号已停用",
     "no_capability": "公众号未认证，不能发送客服消息",
     "not_following": "粉丝没有关注",
-    "window_closed": "粉丝超过 48 小时没有发言，微信不允许再发送",
-    "count_exhausted": "5 条消息已用完，等粉丝再次发言后可继续发送",
+    "window_closed": "已超过微信允许的回复时间，等粉丝再次互动后可继续发送",
+    "count_exhausted": "本次可发的条数已用完，等粉丝再次互动后可继续发送",
 }
 # With what WeChat itself refused the message before.
 REFUSED = {
@@ -45,7 +45,7 @@ class Sendable(BaseModel):
 async def sendable(fan_id: int, now: datetime) -> Sendable:
     """Return whether one of the staff could say something to a fan."""
     chance = await chance_of(fan_id, now)
-    title = "" if chance.allowed else refusal(chance.reason, chance.scene)
+    title = "" if chance.allowed else refusal(chance.reason)
     return Sendable(
         allowed=chance.allowed,
         reason=chance.reason,
@@ -56,17 +56,12 @@ async def sendable(fan_id: int, now: datetime) -> Sendable:
     )
 
 
-async def why_refused(fan_id: int, reason: str, now: datetime) -> str:
-    """Return in words why a message to a fan was refused just now."""
-    scene = (await chance_of(fan_id, now)).scene if reason == "count_exhausted" else ""
-    return refusal(reason, scene or "message")
+def refusal(reason: str) -> str:
+    """Return a refusal of the gate in words, "" for what is none.
 
-
-def refusal(reason: str, scene: str = "message") -> str:
-    """Return a refusal of the gate in words, "" for what is none; `scene` is the window's that is used up."""
+    How long and how many messages it was depends on what the fan did (scrm.outreach.windows): the words name no number.
+    """
     if reason.startswith("refused:"):
         code = reason.removeprefix("refused:")
         return f"微信刚拒绝过（{REFUSED.get(code, f'错误码 {code}')}），等粉丝再次互动"
-    if reason == "count_exhausted" and scene != "message":
-        return "这次互动可发的条数已用完，等粉丝发言后可继续发送"
     return REFUSALS.get(reason, "")

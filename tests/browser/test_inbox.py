@@ -143,7 +143,9 @@ async def test_a_fan_asks_the_bot_then_a_person_who_answers_and_is_rated(both: B
     await console.get_by_label("回复内容").press("Enter")
     await expect(console.get_by_label("回复内容")).to_have_value("您好，我是李娜")
     await console.locator("[data-test=draft]").click()
-    await expect(console.get_by_label("回复内容")).to_have_value("单笔订单实付满 99 元免运费，未满收取 10 元。")
+    # What was there stays; the draft follows it.
+    draft = "您好，我是李娜\n单笔订单实付满 99 元免运费，未满收取 10 元。"
+    await expect(console.get_by_label("回复内容")).to_have_value(draft)
     await expect(console.locator("[data-test=sources]")).to_contain_text("运费如何计算？")
     await both.picture("3-draft")
     await console.get_by_label("回复内容").press("Enter")
@@ -201,7 +203,7 @@ async def test_what_may_not_be_said_says_why(both: Both) -> None:
         await expect(console.locator("[data-test=said]").last).to_contain_text(f"第 {n + 1} 条")
     box = console.get_by_label("回复内容")
     await expect(box).to_be_disabled()
-    await expect(box).to_have_attribute("placeholder", "5 条消息已用完，等粉丝再次发言后可继续发送")
+    await expect(box).to_have_attribute("placeholder", "本次可发的条数已用完，等粉丝再次互动后可继续发送")
     await both.picture("7-used-up")
     await both.writes("在的")
     await expect(box).to_be_enabled()

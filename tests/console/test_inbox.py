@@ -140,7 +140,7 @@ async def test_a_closed_window_is_told_with_its_reason(shop: Shop) -> None:
     await agent.sign_in()
     sent = (await agent.post(f"/inbox/{conversation}/messages", text("还在吗"))).body
     assert sent == {
-        "allowed": False, "reason": "window_closed", "title": "粉丝超过 48 小时没有发言，微信不允许再发送"
+        "allowed": False, "reason": "window_closed", "title": "已超过微信允许的回复时间，等粉丝再次互动后可继续发送"
     }  # fmt: skip
     assert await outbox(shop, fan) == before
     page = (await agent.get(f"/inbox/{conversation}")).body

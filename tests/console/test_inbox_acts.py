@@ -82,7 +82,7 @@ async def test_a_minute_opens_and_closes_the_box_as_the_gate_does(shop: Shop) ->
         return (await agent.get(path)).body["sendable"]
 
     closed = {"allowed": False, "reason": "window_closed", "scene": "", "until": None, "left": 0}
-    closed["title"] = "粉丝超过 48 小时没有发言，微信不允许再发送"
+    closed["title"] = "已超过微信允许的回复时间，等粉丝再次互动后可继续发送"
     assert await sendable() == closed
     await happens(fan, CLICK, shop.clock.now(), {"key": "STORES"})
     until = shop.clock.now() + timedelta(minutes=1) - MARGIN
@@ -93,10 +93,10 @@ async def test_a_minute_opens_and_closes_the_box_as_the_gate_does(shop: Shop) ->
     for n in range(3):
         assert (await agent.post(f"{path}/messages", text(f"第{n}句"))).body["reason"] == "window:menu"
     used = {"allowed": False, "reason": "count_exhausted", "scene": "menu", "until": None, "left": 0}
-    assert await sendable() == used | {"title": "这次互动可发的条数已用完，等粉丝发言后可继续发送"}
+    assert await sendable() == used | {"title": "本次可发的条数已用完，等粉丝再次互动后可继续发送"}
     refused = (await agent.post(f"{path}/messages", text("第四句"))).body
     assert refused == {name: used[name] for name in ("allowed", "reason")} | {
-        "title": "这次互动可发的条数已用完，等粉丝发言后可继续发送"
+        "title": "本次可发的条数已用完，等粉丝再次互动后可继续发送"
     }
     shop.clock.advance(seconds=(until - shop.clock.now()).total_seconds())
     assert await sendable() == closed

@@ -2,6 +2,7 @@
 import { computed, reactive, readonly } from 'vue'
 import { ApiError, ask, heard, keepCsrf } from './api'
 import type { Me } from './generated/contract'
+import { forgetKept, keepFor } from './kept'
 
 const BRAND = 'fensi.console.brand'
 // What was chosen here, or last in any tab before this page: a choice in another tab changes nothing under this one.
@@ -49,12 +50,14 @@ async function read(): Promise<Me | null> {
   try {
     const me = await ask('GET /me')
     state.me = me
+    keepFor(me.id)
     keepCsrf(me.csrf)
     state.brand = me.brands.some((one) => one.id === wanted) ? wanted : null
     return me
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) {
       state.me = null
+      keepFor(null)
       return null
     }
     throw error
@@ -67,10 +70,12 @@ export async function signIn(login: string, password: string): Promise<Me | null
   return read()
 }
 
+/** Signs out by choice: what was kept for this person in this browser goes, too. */
 export async function signOut() {
   try {
     await ask('POST /sign-out')
   } finally {
+    forgetKept()
     forget()
   }
 }
@@ -78,6 +83,7 @@ export async function signOut() {
 /** Nobody is signed in any more. */
 export function forget() {
   state.me = null
+  keepFor(null)
   keepCsrf('')
 }
 

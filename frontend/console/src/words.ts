@@ -25,6 +25,9 @@ export function shortTime(at: string | null, now = new Date()): string {
   return SHORT.format(then)
 }
 
+/** The states of a conversation. */
+export const TALKS: Record<string, string> = { bot: '智能助手接待中', waiting: '排队中', staff: '人工接待中', closed: '已结束' }
+
 /** Why somebody is called by a number: since December 2021 WeChat tells nobody's nickname. */
 export const UNNAMED = '微信不再提供粉丝的昵称，本人在小程序填写后显示'
 
@@ -45,10 +48,19 @@ const REFUSED: Record<string, string> = {
   45015: '超过微信允许的回复时间', 45047: '微信允许的条数已用完',
 }
 
-/** Why the door out refused after WeChat did; null for any other reason. */
-export function refusedByWeChat(reason: string): string | null {
+// For what our own gate refused it: how long and how many it was depends on what the fan did.
+const GATE: Record<string, string> = {
+  account_disabled: '账号已停用',
+  no_capability: '账号未认证，不能发客服消息',
+  not_following: '粉丝没有关注',
+  window_closed: '已超过微信允许的回复时间',
+  count_exhausted: '本次可发的条数已用完',
+}
+
+/** Why the door out refused a message, WeChat's reasons among them; null for what is no refusal. */
+export function whyRefused(reason: string): string | null {
   if (reason.startsWith('picture_refused:')) return `微信拒绝了图片（错误码 ${reason.slice(16)}）`
-  if (!reason.startsWith('refused:')) return null
+  if (!reason.startsWith('refused:')) return GATE[reason] ?? null
   const code = reason.slice(8)
   return `微信刚拒绝过（${REFUSED[code] ?? `错误码 ${code}`}），等粉丝再次互动`
 }

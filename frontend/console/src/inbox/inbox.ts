@@ -1,8 +1,10 @@
 // The inbox's state: lists, counts, which conversation is open, and what comes live.
 import { computed, onBeforeUnmount, onMounted, reactive, ref, shallowRef, watch } from 'vue'
-import { ApiError, ask } from '../api'
+import { ask, type ApiError } from '../api'
 import type { InboxDesk, InboxCounts, InboxItem } from '../generated/contract'
+import { keep, kept } from '../kept'
 import { may, session } from '../session'
+import { asError } from '../use/asking'
 import { useLive } from '../use/live'
 
 export type View = 'mine' | 'waiting' | 'all'
@@ -14,7 +16,6 @@ export interface Happening {
   name: string
 }
 
-const AWAY = 'fensi.inbox.away'
 // What comes within this is read in one go, ms.
 const TOGETHER = 120
 // Without a live connection the lists are read so often, ms.
@@ -31,7 +32,7 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
   const error = ref<ApiError | null>(null)
   const counts = shallowRef<InboxCounts>({ mine: 0, waiting: 0, all: null, unread: 0, unanswered: 0 })
   const desk = shallowRef<InboxDesk>({ skills: [], colleagues: [], accounts: [] })
-  const away = ref(localStorage.getItem(AWAY) === '1')
+  const away = ref(kept('away') === '1')
   const now = ref(Date.now())
   const supervises = computed(() => may('inbox.supervise'))
   let running: AbortController | null = null
@@ -60,7 +61,7 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
       error.value = null
       loaded.value = true
     } catch (failure) {
-      if (running === mine) error.value = failure instanceof ApiError ? failure : new ApiError('页面出错了，请刷新后重试', 0, 'page')
+      if (running === mine) error.value = asError(failure)
     } finally {
       if (running === mine) loading.value = false
     }
@@ -84,9 +85,8 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
   }
 
   async function notify(one: Happening) {
-    const elsewhere = document.hidden || opened.id() !== one.conversation
     const ours = one.state === 'waiting' || one.staff_id === session.me?.id
-    if (!elsewhere || !ours || !['message', 'handed_over', 'assigned', 'transferred', 'requeued'].includes(one.kind)) return
+    if (!ours || !['message', 'handed_over', 'assigned', 'transferred', 'requeued'].includes(one.kind)) return
     if (!document.hidden || !('Notification' in window) || Notification.permission !== 'granted') return
     // Whoever is in another list than the one that is shown has their name there, too.
     const listed = items.value.find((item) => item.id === one.conversation)
@@ -107,8 +107,7 @@ export function useInbox(brandId: number, opened: { id: () => number | null; hap
 
   async function turn(toAway: boolean) {
     away.value = toAway
-    if (toAway) localStorage.setItem(AWAY, '1')
-    else localStorage.removeItem(AWAY)
+    keep('away', toAway ? '1' : null)
     await (toAway ? ask('POST /inbox/leave').catch(() => {}) : present())
     void readDesk()
     soon()

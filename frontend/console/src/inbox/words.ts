@@ -1,8 +1,7 @@
 // The inbox's machine words and moments, as people read them.
 import type { ConversationPage, TranscriptLine } from '../generated/contract'
-import { refusedByWeChat } from '../words'
+import { whyRefused } from '../words'
 
-export const STATES = { bot: '智能助手', waiting: '排队中', staff: '接待中', closed: '已结束' } as const
 export const REASONS: Record<string, string> = {
   asked: '粉丝要求人工', unsure: '智能助手没有把握', rule: '按规则转人工', pulled: '客服主动接待', wechat: '微信客服', '': '',
 }
@@ -17,17 +16,21 @@ export const DELIVERY: Record<string, { text: string; kind: 'ok' | 'busy' | 'bad
   unknown: { text: '结果未知', kind: 'unknown' },
 }
 const DETAILS: Record<string, string> = {
-  window_closed: '超过 48 小时未发言',
-  count_exhausted: '5 条已用完',
-  not_following: '粉丝没有关注',
-  account_disabled: '公众号已停用',
-  no_capability: '公众号未认证',
   'worker stopped while sending': '发送途中服务中断，可能已送达，请与粉丝确认后再补发',
 }
 
 /** Why a delivery ended as it did. */
 export const detail = (line: TranscriptLine) =>
-  refusedByWeChat(line.detail) ?? DETAILS[line.detail] ?? (line.state === 'unknown' ? '微信没有回应，可能已送达，请与粉丝确认后再补发' : line.detail)
+  whyRefused(line.detail) ?? DETAILS[line.detail] ?? (line.state === 'unknown' ? '微信没有回应，可能已送达，请与粉丝确认后再补发' : line.detail)
+
+/** What a message of ours says, to be said again; null for what cannot be. */
+export function contentOf(body: Record<string, unknown>): Record<string, unknown> | null {
+  const type = String(body.msgtype)
+  const said = body[type] as Record<string, unknown> | undefined
+  const article = type === 'news' ? (said?.articles as Record<string, unknown>[] | undefined)?.[0] : undefined
+  if (article) return { type, title: article.title, description: article.description, url: article.url, pic_url: article.picurl }
+  return said && ['text', 'image', 'miniprogrampage'].includes(type) ? { type, ...said } : null
+}
 
 /** 12 秒, 3 分钟, 2 小时 5 分, 1 天 3 小时; of seconds. */
 export function span(seconds: number): string {

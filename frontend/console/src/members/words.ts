@@ -1,6 +1,6 @@
 // What members' pages say: the filter, machine words, numbers.
 import type { MemberFan } from '../generated/contract'
-import { refusedByWeChat } from '../words'
+import { whyRefused } from '../words'
 
 export interface MemberFilterState {
   number: string
@@ -62,23 +62,17 @@ export function platformsOf(fans: readonly MemberFan[]): { name: string; followi
 export const GENDERS: Record<string, string> = { male: '男', female: '女', other: '其他' }
 export const EVIDENCE: Record<string, string> = { unionid: '相同的微信 UnionID', phone: '相同的手机号' }
 export const FRIENDS: Record<string, string> = { counts: '有效', void: '不计（之前已是会员）', fraud: '作弊' }
-export const TALKS: Record<string, string> = { bot: '智能助手接待', waiting: '等待人工', staff: '人工接待中', closed: '已结束' }
 export const PURPOSES: Record<string, string> = { answer: '自动回复', service: '服务消息' }
 export const OUTBOX: Record<string, string> = {
-  pending: '等待发送', claimed: '等待发送', sending: '发送中', sent: '已送达微信', refused: '微信拒收', failed: '发送失败', unknown: '结果未知（不重发）',
+  pending: '等待发送', claimed: '等待发送', sending: '发送中', sent: '已送达微信', refused: '未发出', failed: '发送失败', unknown: '结果未知（不重发）',
 }
 const REASONS: Record<string, string> = {
   with_person: '人工正在接待，智能助手不插话',
-  account_disabled: '账号已停用',
-  no_capability: '账号未认证，不能发客服消息',
-  not_following: '粉丝没有关注',
-  window_closed: '超过 48 小时未互动，微信不允许发送',
-  count_exhausted: '本次互动可发的条数已用完',
 }
 const SCENES: Record<string, string> = { message: '粉丝发来消息', menu: '点击菜单', follow: '新关注', scan: '扫码', enter: '进入小程序客服' }
 
 /** Why something was, or was not, said. */
 export function reasonOf(reason: string): string {
   const scene = reason.startsWith('window:') ? reason.slice(7) : null
-  return scene === null ? (refusedByWeChat(reason) ?? REASONS[reason] ?? reason) : `在可发送时间内（${SCENES[scene] ?? scene}）`
+  return scene === null ? (whyRefused(reason) ?? REASONS[reason] ?? reason) : `在可发送时间内（${SCENES[scene] ?? scene}）`
 }

@@ -9,7 +9,7 @@ export interface Asking<T> {
   reload: () => Promise<void>
 }
 
-const asError = (error: unknown) =>
+export const asError = (error: unknown) =>
   error instanceof ApiError ? error : new ApiError('页面出错了，请刷新后重试', 0, 'page')
 
 /** Asks at once and whenever what `given` depends on changes; an answer that was overtaken is dropped. */
