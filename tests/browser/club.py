@@ -179,6 +179,7 @@ class Hand:
     async def write(self, text: str) -> None:
         """Write in the chat that is open."""
         box = self.at("chat-input")
+        await expect(box.or_(self.at("chat-mode")).first).to_be_visible()
         if not await box.is_visible():
             await self.tap("chat-mode")
         await box.fill(text)

@@ -50,6 +50,15 @@ class Both:
         self.club.clock.advance(seconds=2)
         await self.hand.write(text)
 
+    async def another(self, nickname: str) -> None:
+        """Become another fan on the same phone, who follows."""
+        await self.hand.at("fan-nickname").first.fill(nickname)
+        await self.hand.at("fan-create").first.click()
+        # The page chooses whom it has just made; only then is there somebody of that name to ask for.
+        await expect(self.hand.at("fan-select").locator("option:checked")).to_have_text(nickname)
+        await expect(self.hand.at("fan-select")).to_have_value(self.club.person(nickname).id)
+        await self.hand.tap(f"account-{self.club.official.appid}", "follow")
+
     async def phone_shows(self, text: str) -> None:
         await expect(self.hand.at("messages")).to_contain_text(text)
 
