@@ -111,7 +111,7 @@ async def asked_for_a_person(both: Both) -> None:
     await both.writes("人工")
     await both.phone_shows("已为您接通人工客服")
     await both.console.locator("[data-test^=conversation-]").first.click()
-    await expect(both.console.locator("[data-test=state]")).to_contain_text("接待中")
+    await expect(both.console.locator("[data-test=state]")).to_have_text("人工接待中")
 
 
 async def test_a_fan_asks_the_bot_then_a_person_who_answers_and_is_rated(both: Both) -> None:

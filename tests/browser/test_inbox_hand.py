@@ -227,3 +227,20 @@ async def test_a_note_is_stored_while_a_draft_is_being_made(both: Both) -> None:
     await expect(console.locator("[data-test=note]")).to_contain_text("催仓库发货")
     async with console.expect_response("**/draft"):
         made.set()
+
+
+async def test_what_the_gate_refused_late_is_said_without_hours_and_counts(both: Both) -> None:
+    console, house = both.console, both.club.house
+    await asked_for_a_person(both)
+    await both.says("您好")
+    said = console.locator("[data-test=said]").last
+    await expect(said).to_contain_text("已送达")
+    for code, why in (("window_closed", "已超过微信允许的回复时间"), ("count_exhausted", "本次可发的条数已用完")):
+        await house.rows(
+            "UPDATE outbox SET state = 'refused', detail = $1 WHERE body->'text'->>'content' = '您好'", code
+        )
+        await console.reload()
+        await expect(said.locator("[data-test=delivery]")).to_have_text(f"未发出：{why}")
+    await console.get_by_role("link", name="会员资料").click()
+    await console.get_by_role("tab", name="触达").click()
+    await expect(console.get_by_role("cell", name="未发出")).to_be_visible()
