@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from schemathesis import Case, Response
 
 import miniprogram_api
 from scrm.checkins.service import set_policy
-from scrm.gifts import catalogue
+from scrm.gifts import catalogue, service
 from scrm.gifts.catalogue import GiftTerms
 from scrm.points.rulebook import install_preset
 from tests.api.conftest import NO_LIMITS, Mini, Phone
@@ -77,6 +77,9 @@ async def test_every_answer_is_documented(stage: Member, name: str) -> None:
         stage.real["code"] = lambda: stage.code("login_code" if name == "sign_in" else "phone_code")
     elif name == "show_code":
         stage.real["redemption_id"] = stage.real["virtual_redemption_id"]
+    elif name == "confirm_arrival":
+        sent = {"company": "顺丰", "number": "SF1"}
+        await service.ship(redemption_id=stage.real["redemption_id"](), **sent, now=datetime.now(UTC))
     elif name == "delete_me":
         # While a gift is on its way nobody leaves.
         for open_one in ("redemption_id", "virtual_redemption_id"):

@@ -6,14 +6,14 @@ const PATIENCE = [2_000, 5_000, 15_000] // ms until the next try
 
 /**
  * Listens to `path`, such as '/inbox/live?brand=1'; `heard` has a function for each event's name. `missed` is called
- * after every interruption: what was said meanwhile has to be read anew. `connected` is for a sign that says so.
+ * whenever it is opened, the first time too: what was said before, since the page was read or while it was interrupted,
+ * has to be read anew. `connected` is for a sign that says so.
  */
 export function useLive(path: string, heard: Record<string, (data: unknown) => void>, missed: () => void) {
   const connected = ref(false)
   let source: EventSource | null = null
   let timer: ReturnType<typeof setTimeout> | undefined
   let tries = 0
-  let interrupted = false
   let over = false
 
   function open() {
@@ -21,12 +21,10 @@ export function useLive(path: string, heard: Record<string, (data: unknown) => v
     source.onopen = () => {
       connected.value = true
       tries = 0
-      if (interrupted) missed()
-      interrupted = false
+      missed()
     }
     source.onerror = () => {
       connected.value = false
-      interrupted = true
       // A server that restarts is found again by the browser; a refusal it takes for the end.
       if (source?.readyState === EventSource.CLOSED) again()
     }
@@ -36,7 +34,6 @@ export function useLive(path: string, heard: Record<string, (data: unknown) => v
     source.addEventListener('over', () => {
       source?.close()
       connected.value = false
-      interrupted = true
       again()
     })
   }
