@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     openapi.set_defaults(run=commands.openapi)
 
     simulate = sub.add_parser("simulate", help="run the WeChat simulator alone, for any WeChat server")
-    simulate.add_argument("--port", type=_port, default=8900)
+    simulate.add_argument("--port", type=_port, help="instead of FENSI_SIMULATOR_PORT")
     simulate.add_argument("--state", type=Path, help="file of its own; else simulator.json in FENSI_VAR")
     simulate.set_defaults(run=commands.simulate)
 

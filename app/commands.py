@@ -19,7 +19,7 @@ import uvloop
 
 from app import causes, embedded, logs
 from app.processes import SUPERVISOR, Child, Processes
-from app.settings import Settings, SettingsError, data_folder, environment
+from app.settings import Settings, SettingsError, data_folder, environment, here
 from kit.clock import SystemClock
 from scrm import db
 
@@ -62,9 +62,11 @@ async def _reach(url: str) -> None:
 
 def serve(settings: Settings, given: argparse.Namespace) -> int:
     """Serve in one process, or in several that share the port."""
-    settings = settings.model_copy(
-        update={"port": settings.port if given.port is None else given.port, "host": given.host or settings.host}
-    )
+    port = settings.port if given.port is None else given.port
+    changes: dict[str, object] = {"port": port, "host": given.host or settings.host}
+    if "public_url" not in settings.model_fields_set:
+        changes["public_url"] = here(port)
+    settings = settings.model_copy(update=changes)
     logs.configure(settings)
     with embedded.database_url(settings) as url:
         from app.server import NotReadyError
@@ -224,7 +226,8 @@ def openapi(settings: Settings, given: argparse.Namespace) -> int:
 def simulate(settings: Settings, given: argparse.Namespace) -> int:
     """Become the simulator."""
     data_folder(settings)
-    arguments = [f"--port={given.port}", "--pages", str(settings.pages / "phone")]
+    port = settings.simulator_port if given.port is None else given.port
+    arguments = [f"--port={port}", "--pages", str(settings.pages / "phone")]
     arguments += ["--state", str(given.state or settings.var / "simulator.json")]
     if SUPERVISOR in os.environ:
         arguments.append("--with-parent")

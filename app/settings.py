@@ -61,6 +61,11 @@ def _absent(value: object) -> object:
 _Text = Annotated[str | None, BeforeValidator(_absent)]
 
 
+def here(port: int) -> str:
+    """Return the address of a server on this machine."""
+    return f"http://127.0.0.1:{port}"
+
+
 def _redis_url(value: str | None) -> str | None:
     if value and _scheme(value) not in {"redis", "rediss", "unix"}:
         raise ValueError("must start with redis://")
@@ -100,8 +105,8 @@ class Settings(BaseSettings):
     worker_port: int = Field(default=8301, ge=0, le=65535)
     # Where the demo's simulated WeChat listens, on the same host.
     simulator_port: int = Field(default=8900, ge=1, le=65535)
-    # Where the world reaches this server; for pictures in messages and for what `doctor` tells to set up.
-    public_url: Annotated[str, AfterValidator(_http_url)] = "http://127.0.0.1:8300"
+    # Where the world reaches this server; for pictures in messages and for what `doctor` tells to set up. Absent: here.
+    public_url: Annotated[str, AfterValidator(_http_url)] = Field(default_factory=lambda known: here(known["port"]))
     # Whose X-Forwarded-For is believed: addresses and networks between commas, or `none`. Absent: this machine only.
     trusted_proxies: Annotated[InstanceOf[Proxies], NoDecode, BeforeValidator(_proxies)] = LOOPBACK
     wechat_url: Annotated[str, AfterValidator(_http_url)] = "https://api.weixin.qq.com"
@@ -152,6 +157,8 @@ def load() -> Settings:
             f"FENSI_{str(problem['loc'][0] if problem['loc'] else '').upper()}: "
             f"{problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors()
+            # What follows from another setting says nothing of its own.
+            if problem["type"] != "default_factory_not_called"
         ]
         raise SettingsError("\n".join(lines)) from None
 
@@ -179,7 +186,7 @@ def demo_settings(settings: Settings) -> Settings:
         "redis_url": None,
         "secret_key": None,
         "host": "127.0.0.1",
-        "public_url": f"http://127.0.0.1:{settings.port}",
+        "public_url": here(settings.port),
         "wechat_url": simulator,
     }
     if "log_level" not in settings.model_fields_set:

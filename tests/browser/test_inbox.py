@@ -82,6 +82,14 @@ async def both(database_url: str, clock: ManualClock, phone_pages: Path, chromiu
 
 
 @asynccontextmanager
+async def sitting_down(console: Page) -> AsyncIterator[None]:
+    """Do what opens the inbox, and wait until the desk knows who is there: fans are given to them at once."""
+    async with console.expect_response(lambda one: one.url.endswith("/inbox/presence") and one.ok) as known:
+        yield
+    await known.value
+
+
+@asynccontextmanager
 async def opened(chromium: Browser, club: Club) -> AsyncIterator[Both]:
     complaints: list[str] = []
     phone = await (await chromium.new_context(viewport={"width": 1360, "height": 920}, locale="zh-CN")).new_page()
@@ -96,7 +104,8 @@ async def opened(chromium: Browser, club: Club) -> AsyncIterator[Both]:
     await console.goto("/console/inbox")
     await console.fill("input[name=username]", "li.na")
     await console.fill("input[name=password]", PASSWORD)
-    await console.get_by_role("button", name="登录", exact=True).click()
+    async with sitting_down(console):
+        await console.get_by_role("button", name="登录", exact=True).click()
     await expect(console.get_by_text("您现在没有接待中的会话")).to_be_visible()
     hand = Hand(phone, club)
     await hand.at("fan-nickname").first.fill("周小满")

@@ -11,7 +11,7 @@ from playwright.async_api import Page, expect
 
 from tests.bot.house import until
 from tests.browser import test_inbox
-from tests.browser.test_inbox import Both, asked_for_a_person
+from tests.browser.test_inbox import Both, asked_for_a_person, sitting_down
 
 pytestmark = pytest.mark.browser
 both = test_inbox.both
@@ -197,8 +197,15 @@ async def test_the_header_of_a_conversation_is_one_line_at_1024(both: Both) -> N
     console = both.console
     await console.set_viewport_size({"width": 1024, "height": 768})
     # Opened in a window of that width the menu is folded.
-    await console.reload()
+    async with sitting_down(console):
+        await console.reload()
     await asked_for_a_person(both)
     await expect(console.locator("header.top .el-button")).to_have_text(["暂缓", "转接", "", "结束"])
     boxes = [await one.bounding_box() for one in await console.locator("header.top .el-button").all()]
     assert len({box["y"] for box in boxes if box is not None}) == 1
+    # One that is narrowed while it is open folds it too, and shows it again.
+    menu = console.locator("nav[aria-label=主菜单]")
+    await console.set_viewport_size({"width": 1366, "height": 768})
+    await expect(menu.locator(".el-menu-item-group__title", has_text="会员")).to_be_visible()
+    await console.set_viewport_size({"width": 1024, "height": 768})
+    await expect(menu.locator(".el-menu-item-group__title", has_text="会员")).to_be_hidden()

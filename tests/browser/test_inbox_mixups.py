@@ -193,10 +193,20 @@ async def test_a_message_that_fails_elsewhere_is_told_and_waits_there(two: Two) 
 async def test_what_was_written_as_the_session_ended_is_there_after_signing_in_again(two: Two) -> None:
     console = two.console
     await two.box.fill("会话结束前写的!")
+    asked, revoked = asyncio.Event(), asyncio.Event()
+
+    async def held(route: Route) -> None:
+        asked.set()
+        await revoked.wait()
+        await route.continue_()
+
+    await console.route("**/inbox/*/messages", held, times=1)
+    await two.box.press("Enter")
+    await asked.wait()
     await two.both.club.house.rows(
         "UPDATE staff_session SET revoked_at = $1, revoked_why = 'revoked'", two.both.club.clock.now()
     )
-    await two.box.press("Enter")
+    revoked.set()
     await sign_in(console, "li.na")
     await expect(console.locator("[data-test=pending]")).to_contain_text("会话结束前写的!")
     await console.locator("[data-test=refused]").get_by_role("button", name="重试").click()

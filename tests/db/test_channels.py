@@ -99,7 +99,8 @@ async def test_the_same_scene_of_two_accounts_is_two_channels(tx_db: Transaction
 
 async def test_a_code_made_elsewhere_becomes_a_channel_named_by_its_scene(tx_db: Transaction) -> None:
     account = await make_account()
-    await happens(await make_fan(account), SCAN, at(0), {"scene": "x" * 80})
+    await happens(await make_fan(account), SCAN, at(0), {"scene": "x" * 64})
+    await happens(await make_fan(account), SCAN, at(0), {"scene": "x" * 65})  # no code can have it
     (channel,) = await Channel.filter(account_id=account)
     assert (channel.scene, channel.name, channel.cost_fen) == ("x" * 64, "x" * 64, 0)
 

@@ -41,6 +41,12 @@ def test_variables_win_over_the_env_file_and_empty_means_absent(monkeypatch: pyt
     assert settings.public_url == "https://fensi.example"
 
 
+def test_the_public_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().public_url == "http://127.0.0.1:8300"
+    monkeypatch.setenv("FENSI_PORT", "8710")
+    assert load().public_url == "http://127.0.0.1:8710"
+
+
 @pytest.mark.parametrize(
     ("value", "trusted"),
     [

@@ -75,6 +75,9 @@ export function whyNot(gift: Gift, me: Me | null): string {
   }
 }
 
+/** What a line of the statement is for, without the ids that the books keep: 兑换积分商品:手机壳:id:7 is of a 手机壳. */
+export const purposeOf = (description: string) => description.replace(/:id:\d+$/, '').replace(':', '：')
+
 export const KINDS: Record<Gift['kind'], string> = { physical: '实物', virtual: '电子券' }
 
 /** How far a redemption has come. */
