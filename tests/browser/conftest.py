@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Playwright, async_playwright
 
+from kit.clock import ManualClock
+from tests.browser.club import Club, Hand, open_club
+
 STATIC = Path(__file__).parents[2] / "web" / "static"
 DEBIAN = Path("/usr/bin/chromium")
 # Chromium must not look for updates or anything else outside this machine.
@@ -47,3 +50,24 @@ def phone_pages() -> Path:
     if not (folder / "index.html").is_file():
         pytest.skip("the phone page is not built: run `npm ci && npm run build` in frontend/, or `make setup`")
     return folder
+
+
+@pytest.fixture
+async def club(database_url: str, clock: ManualClock, phone_pages: Path) -> AsyncIterator[Club]:
+    """A brand at work, with a simulated WeChat."""
+    async with open_club(database_url, clock, phone_pages) as found:
+        yield found
+
+
+@pytest.fixture
+async def hand(chromium: Browser, club: Club) -> AsyncIterator[Hand]:
+    """The phone's page, opened as a newcomer does; at the end it must have logged no error."""
+    context = await chromium.new_context(viewport={"width": 1360, "height": 920}, locale="zh-CN")
+    page = await context.new_page()
+    page.set_default_timeout(10_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    await page.goto(f"{club.wechat.url}/phone/")
+    yield Hand(page, club)
+    await context.close()
+    assert errors == []

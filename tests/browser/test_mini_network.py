@@ -1,38 +1,16 @@
 """The mini-program on a slow and failing network: nothing is done twice, lost, or left unsaid."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Route, expect
 
-from kit.clock import ManualClock
-from tests.browser.club import Club, Hand, open_club
+from tests.browser.club import Club, Hand
 
 pytestmark = pytest.mark.browser
 
 ADDRESS = {"name": "陈小雨", "phone": "13812345678", "region": "浙江省杭州市西湖区", "detail": "龙井路 1 号"}
 LOST = "连不上小程序的服务器"
-
-
-@pytest.fixture
-async def club(database_url: str, clock: ManualClock, phone_pages: Path) -> AsyncIterator[Club]:
-    async with open_club(database_url, clock, phone_pages) as found:
-        yield found
-
-
-@pytest.fixture
-async def hand(chromium: Browser, club: Club) -> AsyncIterator[Hand]:
-    context = await chromium.new_context(viewport={"width": 1360, "height": 920}, locale="zh-CN")
-    page = await context.new_page()
-    page.set_default_timeout(10_000)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    await page.goto(f"{club.wechat.url}/phone/")
-    yield Hand(page, club)
-    await context.close()
-    assert errors == []
 
 
 def lose_answers(club: Club) -> None:

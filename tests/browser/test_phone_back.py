@@ -2,36 +2,14 @@
 
 import io
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.async_api import Browser, FilePayload, Route, expect
+from playwright.async_api import FilePayload, Route, expect
 
-from kit.clock import ManualClock
-from tests.browser.club import Club, Hand, open_club
+from tests.browser.club import Club, Hand
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-async def club(database_url: str, clock: ManualClock, phone_pages: Path) -> AsyncIterator[Club]:
-    async with open_club(database_url, clock, phone_pages) as found:
-        yield found
-
-
-@pytest.fixture
-async def hand(chromium: Browser, club: Club) -> AsyncIterator[Hand]:
-    context = await chromium.new_context(viewport={"width": 1360, "height": 920}, locale="zh-CN")
-    page = await context.new_page()
-    page.set_default_timeout(10_000)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    await page.goto(f"{club.wechat.url}/phone/")
-    yield Hand(page, club)
-    await context.close()
-    assert errors == []
 
 
 async def test_a_sheet_of_the_mini_program(hand: Hand, club: Club) -> None:

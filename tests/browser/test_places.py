@@ -1,35 +1,11 @@
 """Where the phone is: on small screens, with the browser's Back and Forward, after a reload and with another fan."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
-from kit.clock import ManualClock
-from tests.browser.club import Club, Hand, open_club
+from tests.browser.club import Club, Hand
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-async def club(database_url: str, clock: ManualClock, phone_pages: Path) -> AsyncIterator[Club]:
-    async with open_club(database_url, clock, phone_pages) as found:
-        yield found
-
-
-@pytest.fixture
-async def hand(chromium: Browser, club: Club) -> AsyncIterator[Hand]:
-    """The phone's page, opened as a newcomer does; at the end it must have logged no error."""
-    context = await chromium.new_context(viewport={"width": 1360, "height": 920}, locale="zh-CN")
-    page = await context.new_page()
-    page.set_default_timeout(10_000)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    await page.goto(f"{club.wechat.url}/phone/")
-    yield Hand(page, club)
-    await context.close()
-    assert errors == []
 
 
 @pytest.mark.parametrize(("width", "height"), [(375, 812), (360, 640)])
