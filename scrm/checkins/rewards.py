@@ -45,8 +45,9 @@ async def held(raw: Connection, member_id: int, now: datetime) -> dict[str, int]
 async def level_reached(raw: Connection, member_id: int, account_id: int, rewards: Sequence[Reward]) -> str | None:
     """Return the level of the account's brand to which these rewards, booked just now, lifted the person, or None."""
     grown = sum(reward.amount for reward in rewards if reward.asset == ledger.GROWTH)
-    brand_id = await raw.fetchval("SELECT brand_id FROM account WHERE id = $1", account_id)
-    scheme = await levels.of_brand(raw, brand_id) if grown else []
+    if not grown:
+        return None
+    scheme = await levels.of_brand(raw, await _brand_of(raw, account_id))
     if not scheme:
         return None
     (growth,) = (await levels.growth_of(raw, [member_id])).values()
@@ -56,10 +57,15 @@ async def level_reached(raw: Connection, member_id: int, account_id: int, reward
 
 async def expected(raw: Connection, account_id: int, moment: datetime) -> Sequence[Reward]:
     """Return what the rules of the account's brand give for a check-in at this moment, caps not considered."""
-    brand_id = await raw.fetchval("SELECT brand_id FROM account WHERE id = $1", account_id)
+    brand_id = await _brand_of(raw, account_id)
     sums: dict[str, int] = {}
     for versions in (await rulebook.listening(raw, [brand_id], {EVENT})).values():
         rule = rulebook.in_force(versions, moment)
         for asset, amount in (rule.worth if rule is not None and rule.enabled else {}).items():
             sums[asset] = sums.get(asset, 0) + amount
     return [Reward(asset, sums[asset]) for asset in sorted(sums, reverse=True)]
+
+
+async def _brand_of(raw: Connection, account_id: int) -> int:
+    found: int = await raw.fetchval("SELECT brand_id FROM account WHERE id = $1", account_id)
+    return found

@@ -189,8 +189,8 @@ async def _check(raw: Connection, brand_id: int, terms: GiftTerms, known_level: 
         raise Invalid("所需积分必须大于零", field="price")
     if terms.per_person is not None and not 1 <= terms.per_person <= LARGEST:
         raise Invalid("每人限兑数量必须大于零", field="per_person")
-    known = {None, known_level} | {one.name for one in await levels.of_brand(raw, brand_id)}
-    if terms.level not in known:
+    fresh = terms.level not in {None, known_level}
+    if fresh and terms.level not in {one.name for one in await levels.of_brand(raw, brand_id)}:
         raise Invalid("没有这个等级", field="level")
     if len(terms.picture) > 255:
         raise Invalid("图片地址最长 255 个字符", field="picture")
